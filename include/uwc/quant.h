@@ -1,0 +1,45 @@
+/* quant: affine quantizers of activations and weights. Floor 2; uses tensor. */
+#ifndef UWC_QUANT_H
+#define UWC_QUANT_H
+
+#include <uwc/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Per tensor: q = clamp(rint(x / scale) + zero, 0, 2^bits - 1), x' = scale (q - zero). rint rounds ties to even, the division is a float32
+ * division (as QuantizeLinear of ONNX). 0 is always representable: 0 <= zero < 2^bits. bits == 0: no quantizer. */
+typedef struct uwc_quantizer {
+    int bits;
+    float scale;
+    int32_t zero;
+} uwc_quantizer;
+
+/* Weights [rows, cols] as integers: w' = scale[row] (q - zero[row]), q in [-2^(bits-1), 2^(bits-1)-1]; symmetric: zero is 0. */
+typedef struct uwc_weights {
+    int bits;
+    int64_t rows, cols;
+    int8_t *q;      /* [rows, cols] */
+    float *scale;   /* [rows], > 0 */
+    int32_t *zero;  /* [rows] */
+} uwc_weights;
+
+/* Least and largest level of weights at `bits`. Local. */
+void uwc_weights_range(int bits, int *lo, int *hi);
+uwc_status uwc_weights_create(int bits, int64_t rows, int64_t cols, uwc_weights **out) UWC_MUST_USE;
+uwc_status uwc_weights_copy(const uwc_weights *weights, uwc_weights **out) UWC_MUST_USE;
+void uwc_weights_destroy(uwc_weights **weights);
+/* out [rows, cols] = scale (q - zero) in float32. Local. */
+void uwc_weights_dequantize(const uwc_weights *weights, float *out);
+
+/* Fake quantization of `count` values, in place allowed. Local. */
+void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t count, float *out);
+/* The scale and zero point with the least mean square error over `count` values, searched on a grid of clipping ranges; the zero point is 0
+ * where no value is negative. Deterministic. Local. */
+uwc_status uwc_quantizer_search(int bits, const float *x, int64_t count, uwc_quantizer *out) UWC_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+/* store: arrays on disk and in memory images (HDF5), the activation cache, and data sets of images with their preprocessing.
+ * Floor 2; uses tensor. HDF5 (serial driver), libjpeg-turbo and libpng live only here.
+ */
+#ifndef UWC_STORE_H
+#define UWC_STORE_H
+
+#include <uwc/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- archive: named arrays and attributes in one HDF5 file or one file image in memory --------------------------------------- */
+
+typedef struct uwc_archive uwc_archive;
+
+/* A new archive in memory; publish it or take its image. The bytes depend on the contents alone (no times, no paths). Local. */
+uwc_status uwc_archive_create(uwc_archive **out) UWC_MUST_USE;
+/* For reading. Errors: NOTFOUND, IO, FORMAT (truncated or no HDF5), each naming the path. Local. */
+uwc_status uwc_archive_open(const char *path, uwc_archive **out) UWC_MUST_USE;
+/* For reading from a file image, which must outlive the archive. `name` is used in messages. Local. */
+uwc_status uwc_archive_open_image(const char *name, const void *image, size_t bytes, uwc_archive **out) UWC_MUST_USE;
+void uwc_archive_close(uwc_archive **archive);
+/* Writes a created archive to `path` whole (see uwc_file_publish). Local. */
+uwc_status uwc_archive_publish(uwc_archive *archive, const char *path) UWC_MUST_USE;
+/* *out = the file image of a created archive, owned by the caller. Local. */
+uwc_status uwc_archive_image(uwc_archive *archive, char **out, size_t *bytes) UWC_MUST_USE;
+
+/* Dataset at `path` ("/layers/0/q"; groups are made). Local. */
+uwc_status uwc_archive_put(uwc_archive *archive, const char *path, uwc_dtype dtype, uwc_shape shape, const void *data) UWC_MUST_USE;
+uwc_status uwc_archive_put_string(uwc_archive *archive, const char *path, const char *text) UWC_MUST_USE;
+bool uwc_archive_has(const uwc_archive *archive, const char *path);
+/* Shape and stored type of a dataset. Errors: FORMAT (absent). Local. */
+uwc_status uwc_archive_shape(const uwc_archive *archive, const char *path, uwc_dtype *dtype, uwc_shape *shape) UWC_MUST_USE;
+/* Rows [first, first+count) of the leading dimension, converted to `dtype`, into out. Errors: FORMAT, SHAPE. Local. */
+uwc_status uwc_archive_get(const uwc_archive *archive, const char *path, uwc_dtype dtype, int64_t first, int64_t count, void *out) UWC_MUST_USE;
+/* Whole dataset as a plain tensor, owned by the caller. Local. */
+uwc_status uwc_archive_get_tensor(const uwc_archive *archive, const char *path, uwc_dtype dtype, uwc_tensor **out) UWC_MUST_USE;
+uwc_status uwc_archive_get_string(const uwc_archive *archive, const char *path, char **out) UWC_MUST_USE;
+
+/* ---- cache: float32 activations at unit boundaries, one file per (boundary, shard) -------------------------------------------- */
+
+typedef struct uwc_cache uwc_cache;
+
+/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). The folder is made. Local. */
+uwc_status uwc_cache_open(const char *folder, uwc_cache **out) UWC_MUST_USE;
+void uwc_cache_close(uwc_cache **cache);
+bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);
+/* Writer of one shard: images arrive in order, then publish. Layout in the file is that in memory. Local. */
+typedef struct uwc_cache_writer uwc_cache_writer;
+uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images, uwc_cache_writer **out) UWC_MUST_USE;
+uwc_status uwc_cache_writer_append(uwc_cache_writer *writer, const uwc_tensor *images) UWC_MUST_USE;
+/* Publishes and frees the writer, also on failure; an incomplete shard is an error. Local. */
+uwc_status uwc_cache_writer_publish(uwc_cache_writer **writer) UWC_MUST_USE;
+/* Drops the writer and its temporary file; NULL inside is fine. Local. */
+void uwc_cache_writer_drop(uwc_cache_writer **writer);
+/* Images [first, first+out->shape.dim[0]) of the shard into `out` (an activation). Files stay open (at most a few) until close. Local. */
+uwc_status uwc_cache_read(uwc_cache *cache, const char *key, int shard, int64_t first, uwc_tensor *out) UWC_MUST_USE;
+/* File image of one shard (owned by the caller) and its way back into a cache folder. Local. */
+uwc_status uwc_cache_image(uwc_cache *cache, const char *key, int shard, char **out, size_t *bytes) UWC_MUST_USE;
+uwc_status uwc_cache_store_image(uwc_cache *cache, const char *key, int shard, const void *image, size_t bytes) UWC_MUST_USE;
+
+/* ---- data sets ------------------------------------------------------------------------------------------------------------------ */
+
+/* Order of work: decode, resize the short side, centre crop, colour order, scale, mean, std. */
+typedef struct uwc_preprocess {
+    int64_t resize; /* short side in pixels; 0: not */
+    int64_t crop;   /* square side; 0: not */
+    bool bgr;       /* network wants blue first */
+    double scale;   /* value = (pixel * scale - mean) / std, per channel in the order the network sees */
+    double mean[3], std[3];
+} uwc_preprocess;
+
+typedef struct uwc_dataset uwc_dataset;
+
+/* HDF5 (/images uint8 [N,C,H,W] or float32, /labels), a folder of JPEG/PNG (labels.txt with "file label" lines, or class sub-folders), or
+ * .npy (uint8 or float32 [N,C,H,W]). `samples` > 0 takes the first so many. Errors: NOTFOUND, FORMAT, SHAPE, VALUE; fewer images than
+ * `samples` is CONFIG with both numbers. Local. */
+uwc_status uwc_dataset_open(const char *path, const uwc_preprocess *preprocess, int64_t samples, uwc_dataset **out) UWC_MUST_USE;
+void uwc_dataset_close(uwc_dataset **dataset);
+int64_t uwc_dataset_images(const uwc_dataset *dataset);
+/* Shape of one preprocessed image, [1,C,H,W]. Local. */
+uwc_shape uwc_dataset_shape(const uwc_dataset *dataset);
+bool uwc_dataset_has_labels(const uwc_dataset *dataset);
+int64_t uwc_dataset_label(const uwc_dataset *dataset, int64_t image);
+/* Images [first, first+out->shape.dim[0]) preprocessed into `out` (float32 activation, channels last). Errors: also VALUE (NaN or Inf) with the image. Local. */
+uwc_status uwc_dataset_read(uwc_dataset *dataset, int64_t first, uwc_tensor *out) UWC_MUST_USE;
+/* A hash of the raw images and preprocessing, so that a resume on other data is noticed (cheap: sizes, names, a few images). Local. */
+uwc_status uwc_dataset_fingerprint(uwc_dataset *dataset, uint64_t *out) UWC_MUST_USE;
+/* Packs a folder of images into HDF5: resized and cropped as `preprocess` says, uint8 RGB [N,3,H,W], labels. Local. */
+uwc_status uwc_dataset_pack(const char *folder, const uwc_preprocess *preprocess, const char *path) UWC_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

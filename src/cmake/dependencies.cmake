@@ -1,0 +1,50 @@
+# Every third-party library as an imported target uwc_dep_<name>; a module names the ones it needs in modules.cmake.
+find_package(PkgConfig REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(OpenMP REQUIRED COMPONENTS C)
+find_package(Threads REQUIRED)
+
+function(uwc_dependency name)
+  add_library(uwc_dep_${name} INTERFACE)
+  target_link_libraries(uwc_dep_${name} INTERFACE ${ARGN})
+endfunction()
+
+function(uwc_dependency_pkg name)
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${ARGN})
+  uwc_dependency(${name} PkgConfig::${name})
+endfunction()
+
+# Header and library searched by name, for packages whose own CMake files are broken (oneDNN, ScaLAPACK of Debian 12).
+function(uwc_dependency_search name header)
+  find_path(${name}_INCLUDE ${header} REQUIRED)
+  find_library(${name}_LIBRARY NAMES ${ARGN} REQUIRED)
+  uwc_dependency(${name} ${${name}_LIBRARY})
+  target_include_directories(uwc_dep_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+endfunction()
+
+uwc_dependency(m m)
+uwc_dependency(mpi MPI::MPI_C)
+uwc_dependency(openmp OpenMP::OpenMP_C)
+uwc_dependency_pkg(jansson jansson)
+uwc_dependency_pkg(yaml yaml-0.1)
+uwc_dependency_pkg(png libpng)
+uwc_dependency_pkg(jpeg libturbojpeg)
+uwc_dependency_pkg(protobuf libprotobuf-c)
+uwc_dependency_search(dnnl dnnl.h dnnl)
+uwc_dependency_search(lapacke lapacke.h lapacke)
+uwc_dependency_pkg(openblas openblas)
+find_program(UWC_PROTOC_C NAMES protoc-c protoc REQUIRED)
+
+# HDF5: the serial driver is all that is used; any build of the library will do.
+if(NOT DEFINED HDF5_ROOT)
+  pkg_check_modules(hdf5 QUIET IMPORTED_TARGET hdf5-mpi hdf5)
+  pkg_check_modules(hdf5 QUIET IMPORTED_TARGET hdf5)
+endif()
+if(hdf5_FOUND)
+  uwc_dependency(hdf5 PkgConfig::hdf5)
+else()
+  find_package(HDF5 REQUIRED COMPONENTS C)
+  uwc_dependency(hdf5 ${HDF5_C_LIBRARIES})
+  target_include_directories(uwc_dep_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+endif()
+target_link_libraries(uwc_dep_hdf5 INTERFACE MPI::MPI_C) # its headers may include mpi.h

@@ -1,0 +1,2 @@
+# cmake --install: program, library, headers.
+include(GNUInstallDirs)
