@@ -124,7 +124,7 @@ static uwc_status run_products(const product *list, int64_t n, const tile *part,
     int64_t failed = 0;
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
     for (int64_t k = 0; k < n; k++) {
-        failed += run_product(&list[k], tile, s, group, scratch + k * scratch_size) != UWC_OK;
+        failed += run_product(&list[k], part, s, group, scratch + k * scratch_size) != UWC_OK;
     }
     UWC_CHECK(failed == 0, UWC_E_LIBRARY, "matrix product of %lld columns", (long long)s->cols);
     return UWC_OK;
