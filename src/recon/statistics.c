@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TILE = 1024, BLOCK = 128 }; /* positions per product; columns per block */
+enum { TILE = 1024, BLOCK = 96, ALIGN = 16 }; /* positions per product; most columns per block, a multiple of ALIGN */
 
 uwc_status uwc_recon__statistics_create(int64_t groups, int64_t rows, int64_t cols, uwc_statistics **out) {
     *out = NULL;
@@ -86,13 +86,20 @@ typedef struct tile {
     const float *targets; /* [count, rows+1] */
 } tile;
 
+/* Columns per block: as few blocks as BLOCK allows, all about equally wide. */
+static int64_t block_width(int64_t cols) {
+    int64_t blocks = (cols + BLOCK - 1) / BLOCK, width = (cols + blocks - 1) / blocks;
+    return (width + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 static int64_t list_products(int64_t cols, int64_t rows, product *list) {
+    const int64_t width = block_width(cols);
     int64_t n = 0;
-    for (int64_t i = 0; i < cols; i += BLOCK) {
-        int64_t height = cols - i < BLOCK ? cols - i : BLOCK;
+    for (int64_t i = 0; i < cols; i += width) {
+        int64_t height = cols - i < width ? cols - i : width;
         list[n++] = (product){i, -1, height, rows + 1};
-        for (int64_t j = i; j < cols; j += BLOCK) {
-            list[n++] = (product){i, j, height, cols - j < BLOCK ? cols - j : BLOCK};
+        for (int64_t j = i; j < cols; j += width) {
+            list[n++] = (product){i, j, height, cols - j < width ? cols - j : width};
         }
     }
     return n;
@@ -145,7 +152,7 @@ static void free_scratch(scratch *w) {
 }
 
 static uwc_status make_scratch(const uwc_geometry *g, int64_t product_size, scratch *w) {
-    int64_t blocks = (g->cols + BLOCK - 1) / BLOCK, products = blocks * (blocks + 3) / 2;
+    int64_t blocks = (g->cols + block_width(g->cols) - 1) / block_width(g->cols), products = blocks * (blocks + 3) / 2;
     UWC_TRY(uwc_calloc(g->direct ? 0 : TILE * g->cols, sizeof(float), &w->patches));
     UWC_TRY(uwc_calloc(TILE * (g->rows + 1), sizeof(float), &w->targets));
     UWC_TRY(uwc_calloc(products * product_size, sizeof(float), &w->products));
