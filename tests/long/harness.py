@@ -69,11 +69,12 @@ def spoken(words):
 
 
 def run(config, folder, arguments=(), ranks=1):
-    """Runs a configuration to its end in `folder`; gives metrics.json. ranks = 0: without mpirun."""
+    """Runs a configuration to its end in `folder`, drops its cache; gives metrics.json. ranks = 0: without mpirun."""
     words = command(config, folder, ranks, arguments)
     print("$", spoken(words), flush=True)
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stdout}")
+    shutil.rmtree(Path(folder) / "cache", ignore_errors=True)
     return json.loads((Path(folder) / "metrics.json").read_text())
 
 
