@@ -20,7 +20,7 @@ BEGIN {
         for (i = 1; i <= n; i++) links[field[1], part[i]] = 1
     }
     if (modules < 10) { print table ": the table was not understood"; bad = 1; exit }
-    home["json"] = "base" # public headers that are not named after their module
+    home["json"] = home["vector"] = "base" # public headers that are not named after their module
     # Third-party headers, and the library they belong to.
     library["^jansson\\.h$"] = "jansson"
     library["^yaml\\.h$"] = "yaml"
