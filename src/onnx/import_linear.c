@@ -25,8 +25,9 @@ static uwc_status add_weights(uwc_onnx__import *im, const uwc_onnx__node *node, 
     char text[128];
     UWC_TRY(uwc_onnx__constant(im, node, 1, &given));
     UWC_CHECK(given != NULL, UWC_E_FORMAT, "input 1 is missing");
-    UWC_CHECK(given->shape.rank == 2 && given->dtype == UWC_F32, UWC_E_UNSUPPORTED, "weights %s of %s, only two dimensions of float32 are supported",
-              uwc_shape_print(given->shape, text), uwc_dtype_name(given->dtype));
+    UWC_CHECK(given->shape.rank == 2 && given->dtype == UWC_F32, UWC_E_UNSUPPORTED,
+              "weights %s of %s, only two dimensions of float32 are supported", uwc_shape_print(given->shape, text),
+              uwc_dtype_name(given->dtype));
     if (flip) {
         int64_t rows = given->shape.dim[0], cols = given->shape.dim[1];
         UWC_TRY(uwc_onnx__tensor_create(im, UWC_F32, uwc_shape_2d(cols, rows), &own));

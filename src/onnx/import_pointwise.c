@@ -106,11 +106,22 @@ static uwc_status operand(uwc_onnx__import *im, const uwc_onnx__node *node, size
     return UWC_OK;
 }
 
+/* Shapes are aligned at their ends: with another rank, the batch of one input would meet another axis of the other. */
+static uwc_status check_alignment(const uwc_value *a, const uwc_value *b) {
+    char text[128], other[128];
+    bool aligned = (a->constant != NULL && a->shape.rank < b->shape.rank) || (b->constant != NULL && b->shape.rank < a->shape.rank) ||
+                   a->shape.rank == b->shape.rank;
+    UWC_CHECK(aligned, UWC_E_UNSUPPORTED, "shapes %s and %s: the batch would not meet the batch", uwc_shape_print(a->shape, text),
+              uwc_shape_print(b->shape, other));
+    return UWC_OK;
+}
+
 static uwc_status import_binary(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op_kind kind) {
     uwc_op op = uwc_op_make(kind);
     int in[2];
     UWC_TRY(operand(im, node, 0, &in[0]));
     UWC_TRY(operand(im, node, 1, &in[1]));
+    UWC_TRY(check_alignment(&im->graph->value[in[0]], &im->graph->value[in[1]]));
     return uwc_onnx__emit(im, node, node->output[0], &op, in, 2, NULL);
 }
 

@@ -48,10 +48,11 @@ static int32_t zero_at(const uwc_tensor *zero, int64_t i) {
 
 static uwc_status check_scales(const uwc_tensor *x, const uwc_tensor *scale, const uwc_tensor *zero, int axis) {
     char text[128];
-    UWC_CHECK(scale != NULL && scale->dtype == UWC_F32 && scale->shape.rank <= 1, UWC_E_UNSUPPORTED, "scale is not float32 of at most one dimension");
+    UWC_CHECK(scale != NULL && scale->dtype == UWC_F32 && scale->shape.rank <= 1, UWC_E_UNSUPPORTED,
+              "scale is not float32 of at most one dimension");
     int64_t n = uwc_shape_count(scale->shape);
-    UWC_CHECK(n == 1 || (axis < x->shape.rank && n == x->shape.dim[axis]), UWC_E_SHAPE, "%lld scales along axis %d of %s", (long long)n, axis,
-              uwc_shape_print(x->shape, text));
+    UWC_CHECK(n == 1 || (axis < x->shape.rank && n == x->shape.dim[axis]), UWC_E_SHAPE, "%lld scales along axis %d of %s", (long long)n,
+              axis, uwc_shape_print(x->shape, text));
     UWC_CHECK(zero == NULL || (zero->dtype == x->dtype && uwc_shape_count(zero->shape) == n), UWC_E_FORMAT,
               "zero points of another type or number than x and its scales");
     UWC_TRY(uwc_tensor_check_finite(scale, "scale"));

@@ -83,9 +83,11 @@ uwc_status uwc_onnx__import_slice(uwc_onnx__import *im, const uwc_onnx__node *no
     UWC_TRY(uwc_onnx__slice_read(im, node, shape, &slice));
     bool whole = slice.start[0] == 0 && slice.step[0] == 1 && (slice.end[0] >= INT32_MAX || (!im->dynamic_batch && slice.end[0] == 1));
     UWC_CHECK(whole, UWC_E_UNSUPPORTED, "of the batch");
-    memcpy(op.start, slice.start, sizeof op.start);
-    memcpy(op.end, slice.end, sizeof op.end);
-    memcpy(op.step, slice.step, sizeof op.step);
+    for (int i = 0; i < shape.rank; i++) {
+        op.start[i] = slice.start[i];
+        op.end[i] = slice.end[i];
+        op.step[i] = slice.step[i];
+    }
     return uwc_onnx__emit_unary(im, node, &op);
 }
 

@@ -20,7 +20,8 @@ static uwc_status read_pads(const uwc_onnx__node *node, uwc_op *op) {
     static const struct {
         const char *name;
         uwc_auto_pad value;
-    } known[] = {{"NOTSET", UWC_PAD_EXPLICIT}, {"SAME_UPPER", UWC_PAD_SAME_UPPER}, {"SAME_LOWER", UWC_PAD_SAME_LOWER}, {"VALID", UWC_PAD_VALID}};
+    } known[] = {
+        {"NOTSET", UWC_PAD_EXPLICIT}, {"SAME_UPPER", UWC_PAD_SAME_UPPER}, {"SAME_LOWER", UWC_PAD_SAME_LOWER}, {"VALID", UWC_PAD_VALID}};
     char text[32];
     int n;
     UWC_TRY(uwc_onnx__attribute_text(node, "auto_pad", "NOTSET", text));

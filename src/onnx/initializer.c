@@ -7,8 +7,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw data of ONNX is l
 
 typedef struct element {
     int32_t type;
-    uwc_dtype dtype; /* what it becomes */
-    size_t bytes;    /* in the file */
+    uwc_dtype dtype;     /* what it becomes */
+    size_t bytes;        /* in the file */
     int32_t least, most; /* of types that live in int32_data */
 } element;
 
@@ -182,8 +182,9 @@ uwc_status uwc_onnx__tensor_read(const Onnx__TensorProto *proto, const char *fol
     *out = NULL;
     const element *e = find_element(proto->data_type);
     const char *name = proto->name == NULL ? "" : proto->name;
-    UWC_CHECK(e != NULL, UWC_E_UNSUPPORTED, "tensor %s: data type %d (supported: float, float16, bfloat16, double, int8, uint8, int32, int64, bool)",
-              name, proto->data_type);
+    UWC_CHECK(e != NULL, UWC_E_UNSUPPORTED,
+              "tensor %s: data type %d (supported: float, float16, bfloat16, double, int8, uint8, int32, int64, bool)", name,
+              proto->data_type);
     uwc_shape shape;
     uwc_status st = read_shape(proto, &shape);
     if (st == UWC_OK) {

@@ -34,7 +34,7 @@ typedef struct uwc_onnx__entry {
     int producer;          /* node of the file, or -1 */
     int reader, n_readers; /* last node of the file that reads it (-1: the graph's outputs), and how many reads there are */
     bool defined;
-    bool is_input; /* of the graph */
+    bool is_input;              /* of the graph */
     uwc_tensor *constant;       /* owned */
     uwc_onnx__lattice *lattice; /* owned; of a constant that DequantizeLinear made */
     int value;                  /* of the graph, or -1 */
@@ -83,8 +83,8 @@ typedef struct uwc_onnx__import {
 /* The one row per operator type that the importer knows. */
 typedef struct uwc_onnx__operator {
     const char *name;
-    uwc_status (*import)(uwc_onnx__import *im, const uwc_onnx__node *node);                   /* NULL: of constants only */
-    uwc_status (*fold)(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_tensor **out);   /* NULL: never computed */
+    uwc_status (*import)(uwc_onnx__import *im, const uwc_onnx__node *node);                 /* NULL: of constants only */
+    uwc_status (*fold)(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_tensor **out); /* NULL: never computed */
 } uwc_onnx__operator;
 /* NULL where the importer does not know the type. */
 const uwc_onnx__operator *uwc_onnx__operator_find(const char *type);
@@ -96,7 +96,8 @@ const char *uwc_onnx__input_name(const uwc_onnx__node *node, size_t index);
 /* Entry of input `index`; NULL where it is left out. */
 uwc_onnx__entry *uwc_onnx__input(const uwc_onnx__import *im, const uwc_onnx__node *node, size_t index);
 bool uwc_onnx__is_constant(const uwc_onnx__entry *entry);
-/* Constant of an input, read from the file when first needed; borrowed; NULL where the input is left out. Errors: UNSUPPORTED (activation). */
+/* Constant of an input, read from the file when first needed; borrowed; NULL where the input is left out. Errors: UNSUPPORTED (activation).
+ */
 uwc_status uwc_onnx__constant(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, const uwc_tensor **out) UWC_MUST_USE;
 /* Copies an int32 or int64 constant of rank 0 or 1 into out[most]; *n = -1 where the input is left out. */
 uwc_status uwc_onnx__constant_ints(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int64_t *out, int most,
@@ -205,13 +206,15 @@ typedef struct uwc_onnx__slice {
 uwc_status uwc_onnx__slice_read(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, uwc_onnx__slice *out) UWC_MUST_USE;
 /* The axes of ReduceMean, Squeeze or Unsqueeze (attribute or input 1) as a mask over `rank` dimensions; *n = -1 where there are none. */
 uwc_status uwc_onnx__axes(uwc_onnx__import *im, const uwc_onnx__node *node, int rank, bool *mask, int *n) UWC_MUST_USE;
-/* The shape with the axes of Squeeze taken out (all of length 1 where the node names none), or with those of Unsqueeze put in; axes in mask. */
+/* The shape with the axes of Squeeze taken out (all of length 1 where the node names none), or with those of Unsqueeze put in; axes in
+ * mask. */
 uwc_status uwc_onnx__squeezed(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, bool *mask, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_onnx__unsqueezed(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, bool *mask, uwc_shape *out) UWC_MUST_USE;
 /* Axis of a tensor of `rank` made non-negative. Errors: SHAPE. */
 uwc_status uwc_onnx__axis(int64_t axis, int rank, int *out) UWC_MUST_USE;
 
-/* The quantized weights [rows, cols] behind a weight input (transposed: its axis 1 gives the rows); NULL where it is not quantized per row. */
+/* The quantized weights [rows, cols] behind a weight input (transposed: its axis 1 gives the rows); NULL where it is not quantized per row.
+ */
 uwc_status uwc_onnx__quantized_weights(const uwc_onnx__entry *entry, bool transpose, uwc_weights **out) UWC_MUST_USE;
 /* Gives them to a node of the graph; `quantized` is adopted (NULL: nothing to do). */
 void uwc_onnx__set_weights(uwc_graph *graph, int node, uwc_weights *quantized, bool asymmetric);

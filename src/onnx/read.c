@@ -28,13 +28,14 @@ static uwc_status check_header(uwc_onnx__import *im, const Onnx__ModelProto *mod
 static uwc_status check_node(const uwc_onnx__node *node, size_t index) {
     const char *name = node->name == NULL ? "" : node->name;
     UWC_CHECK(node->op_type != NULL && node->op_type[0] != '\0', UWC_E_FORMAT, "node %zu \"%s\" has no operator type", index, name);
-    UWC_CHECK(node->n_output > 0 && node->output[0][0] != '\0', UWC_E_FORMAT, "node %zu \"%s\" (%s) has no output", index, name, node->op_type);
+    UWC_CHECK(node->n_output > 0 && node->output[0][0] != '\0', UWC_E_FORMAT, "node %zu \"%s\" (%s) has no output", index, name,
+              node->op_type);
     if (uwc_onnx__operator_find(node->op_type) == NULL || !is_default_domain(node->domain)) {
         char list[UWC_ERROR_TEXT];
         uwc_onnx__operator_list(list, sizeof list);
-        return uwc_error_set(UWC_E_UNSUPPORTED, "node \"%.80s\": operator %s%s%.60s (supported: %s)", name[0] != '\0' ? name : node->output[0],
-                             is_default_domain(node->domain) ? "" : node->domain, is_default_domain(node->domain) ? "" : ".", node->op_type,
-                             list);
+        return uwc_error_set(UWC_E_UNSUPPORTED, "node \"%.80s\": operator %s%s%.60s (supported: %s)",
+                             name[0] != '\0' ? name : node->output[0], is_default_domain(node->domain) ? "" : node->domain,
+                             is_default_domain(node->domain) ? "" : ".", node->op_type, list);
     }
     return UWC_OK;
 }
@@ -87,8 +88,8 @@ static uwc_status add_input(uwc_onnx__import *im, const Onnx__ValueInfoProto *in
 
 static uwc_status add_output(uwc_onnx__import *im, const char *name) {
     const uwc_onnx__entry *entry = uwc_onnx__names_find(&im->names, name);
-    UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED, "output %s of the graph is a constant or not the first output of its node",
-              name);
+    UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED,
+              "output %s of the graph is a constant or not the first output of its node", name);
     UWC_CHECK(entry->quantizer.bits == 0, UWC_E_UNSUPPORTED, "output %s of the graph is quantized", name);
     for (int i = 0; i < im->graph->n_outputs; i++) {
         UWC_CHECK(im->graph->output[i] != entry->value, UWC_E_FORMAT, "two outputs of the graph are %s", name);
@@ -122,7 +123,7 @@ static uwc_status fold(uwc_onnx__import *im, const uwc_onnx__node *node, const u
 /* `only_fold`: nodes that read activations are left for later. */
 static uwc_status import_node(uwc_onnx__import *im, int index, bool only_fold) {
     const uwc_onnx__node *node = im->file->node[index];
-    const uwc_onnx__operator *operator = uwc_onnx__operator_find(node->op_type);
+    const uwc_onnx__operator *operator= uwc_onnx__operator_find(node->op_type);
     bool folds = operator->fold != NULL && all_constant(im, node);
     uwc_status st = UWC_OK;
     if (folds) {
@@ -133,7 +134,8 @@ static uwc_status import_node(uwc_onnx__import *im, int index, bool only_fold) {
         st = uwc_error_set(UWC_E_UNSUPPORTED, "supported on constants only, and %s is none", node->input[0]);
     }
     im->done[index] = im->done[index] || folds || !only_fold;
-    return uwc_error_note(st, "node \"%.100s\" (%s)", node->name != NULL && node->name[0] != '\0' ? node->name : node->output[0], node->op_type);
+    return uwc_error_note(st, "node \"%.100s\" (%s)", node->name != NULL && node->name[0] != '\0' ? node->name : node->output[0],
+                          node->op_type);
 }
 
 /* Constants first, so that a node may look at what its readers read beside it. */
