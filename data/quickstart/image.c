@@ -47,6 +47,13 @@ static colour dice_colour(dice *d, double least, double most) {
     return c;
 }
 
+/* Mean 0, variance 1, nearly normal: four random bytes added up. */
+static double dice_noise(dice *d) {
+    uint32_t bits = uwc_rng_u32(d->seed, d->stream, d->index++);
+    uint32_t sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24);
+    return ((double)sum - 510.0) / 147.8;
+}
+
 /* ---- outlines: distance to the edge, negative inside, in a frame where the figure fills about [-1, 1] ------------------------------------ */
 
 static double stroke_distance(vec p, stroke s) {
@@ -236,7 +243,7 @@ void image_draw(image_set set, int64_t number, uint8_t *pixels, int32_t *label) 
         for (int x = 0; x < IMAGE_SIDE; x++) {
             colour c = scene_colour(&s, (vec){x + 0.5, y + 0.5});
             for (int i = 0; i < IMAGE_CHANNELS; i++) {
-                double value = c.channel[i] + s.noise * uwc_rng_normal(d.seed, d.stream, d.index++);
+                double value = c.channel[i] + s.noise * dice_noise(&d);
                 pixels[(i * IMAGE_SIDE + y) * IMAGE_SIDE + x] = (uint8_t)lrint(255.0 * fmin(fmax(value, 0.0), 1.0));
             }
         }
