@@ -54,7 +54,8 @@ static double dice_noise(dice *d) {
     return ((double)sum - 510.0) / 147.8;
 }
 
-/* ---- outlines: distance to the edge, negative inside, in a frame where the figure fills about [-1, 1] ------------------------------------ */
+/* ---- outlines: distance to the edge, negative inside, in a frame where the figure fills about [-1, 1]
+ * ------------------------------------ */
 
 static double stroke_distance(vec p, stroke s) {
     double dx = s.to.x - s.from.x, dy = s.to.y - s.from.y, px = p.x - s.from.x, py = p.y - s.from.y;
@@ -106,7 +107,8 @@ static double figure_distance(int label, vec p, double weight) {
     }
 }
 
-/* ---- layers of a picture ------------------------------------------------------------------------------------------------------------------ */
+/* ---- layers of a picture
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct grating {
     double kx, ky, phase;

@@ -1,5 +1,5 @@
-/* image: the quickstart's pictures. Ten classes of textured shapes and glyphs, deformed, occluded, among distractors and under noise. A picture
- * depends on its number alone, so sets of any size can be drawn in any order.
+/* image: the quickstart's pictures. Ten classes of textured shapes and glyphs, deformed, occluded, among distractors and under noise. A
+ * picture depends on its number alone, so sets of any size can be drawn in any order.
  */
 #ifndef QUICKSTART_IMAGE_H
 #define QUICKSTART_IMAGE_H

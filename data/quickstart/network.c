@@ -65,7 +65,8 @@ static int add_conv(builder *b, const char *name, int x, window w, double scale)
     op.group = w.group;
     char norm_name[NAME];
     snprintf(norm_name, sizeof norm_name, "%s.norm", name);
-    int weights = add_constant(b, name, ".weight", uwc_shape_4d(w.outputs, w.inputs / w.group, w.kernel, w.kernel), 0.0, sqrt(2.0 / (double)fan_in));
+    int weights =
+        add_constant(b, name, ".weight", uwc_shape_4d(w.outputs, w.inputs / w.group, w.kernel, w.kernel), 0.0, sqrt(2.0 / (double)fan_in));
     int out = add_node(b, name, &op, (int[]){x, weights}, 2);
     static const char *const suffix[] = {".scale", ".bias", ".mean", ".variance"};
     const double value[] = {scale, 0.0, 0.0, 1.0};

@@ -1,4 +1,5 @@
-/* network: the quickstart's network before training: convolutions with batch normalization, two residual adds, two depthwise convolutions, a linear head. */
+/* network: the quickstart's network before training: convolutions with batch normalization, two residual adds, two depthwise convolutions,
+ * a linear head. */
 #ifndef QUICKSTART_NETWORK_H
 #define QUICKSTART_NETWORK_H
 

@@ -24,8 +24,8 @@ typedef struct layer {
 struct trainer {
     uwc_graph *graph;
     int64_t batch, steps;
-    slot *slot;   /* [n_values] */
-    layer *layer; /* [n_nodes] */
+    slot *slot;          /* [n_values] */
+    layer *layer;        /* [n_nodes] */
     double beta1, beta2; /* powers of the decay rates */
 };
 
@@ -129,7 +129,8 @@ void trainer_destroy(trainer **out) {
     uwc_free(out);
 }
 
-/* ---- one step -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one step --------------------------------------------------------------------------------------------------------------------------
+ */
 
 static const uwc_tensor *value_of(const trainer *t, int value, const uwc_tensor *images) {
     const uwc_tensor *constant = t->graph->value[value].constant;
@@ -148,7 +149,8 @@ static void follow(float *running, const float *present, int64_t count, double s
 
 static uwc_status forward_norm(trainer *t, const uwc_node *node, layer *l, const uwc_tensor *x) {
     int64_t channels = t->graph->value[node->in[1]].shape.dim[0];
-    UWC_TRY(uwc_batch_norm_train(x, parameter(t, node, 1), parameter(t, node, 2), node->op.epsilon, l->mean, l->variance, t->slot[node->out].out));
+    UWC_TRY(uwc_batch_norm_train(x, parameter(t, node, 1), parameter(t, node, 2), node->op.epsilon, l->mean, l->variance,
+                                 t->slot[node->out].out));
     double share = t->steps == 0 ? 1.0 : STATISTICS_MOMENTUM;
     follow(parameter(t, node, 3), l->mean, channels, share);
     follow(parameter(t, node, 4), l->variance, channels, share);

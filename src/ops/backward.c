@@ -1,13 +1,46 @@
-/* Handles, checks and the dispatch by operator. */
+/* Handles, checks and the table of gradients. */
 #include "backward_impl.h"
 
 #include <string.h>
 
-static uwc_status check_supported(const uwc_op *op, const uwc_shape *in) {
-    bool known = op->kind != UWC_OP_SOFTMAX && op->kind < UWC_OP_COUNT;
-    UWC_CHECK(known, UWC_E_UNSUPPORTED, "no gradient of %s", uwc_op_name(op->kind));
-    UWC_CHECK(op->kind != UWC_OP_LINEAR || in[0].rank != 4, UWC_E_UNSUPPORTED, "no gradient of Linear on an input of rank 4");
-    return UWC_OK;
+static bool is_pointwise(const uwc_op *op) {
+    return op->group == 1 && op->kernel[0] * op->kernel[1] == 1 && op->stride[0] * op->stride[1] == 1 &&
+           (op->pad[0] | op->pad[1] | op->pad[2] | op->pad[3]) == 0;
+}
+
+static uwc_status conv(uwc_backward *b, const uwc_backward_call *call) {
+    if (is_pointwise(&b->op)) {
+        return uwc_backward__dense(b, call);
+    }
+    bool depthwise = b->in[1].dim[1] == 1 && b->op.group == b->out.dim[1];
+    return depthwise ? uwc_backward__depthwise(b, call) : uwc_backward__conv(b, call);
+}
+
+static uwc_backward_function function_of(uwc_op_kind kind) {
+    static const uwc_backward_function function[UWC_OP_COUNT] = {
+        [UWC_OP_CONV] = conv,
+        [UWC_OP_LINEAR] = uwc_backward__dense,
+        [UWC_OP_BATCH_NORM] = uwc_backward__norm,
+        [UWC_OP_RELU] = uwc_backward__unary,
+        [UWC_OP_CLIP] = uwc_backward__unary,
+        [UWC_OP_LEAKY_RELU] = uwc_backward__unary,
+        [UWC_OP_SIGMOID] = uwc_backward__unary,
+        [UWC_OP_TANH] = uwc_backward__unary,
+        [UWC_OP_IDENTITY] = uwc_backward__unary,
+        [UWC_OP_ADD] = uwc_backward__binary,
+        [UWC_OP_SUB] = uwc_backward__binary,
+        [UWC_OP_MUL] = uwc_backward__binary,
+        [UWC_OP_CONCAT] = uwc_backward__concat,
+        [UWC_OP_MAX_POOL] = uwc_backward__pool,
+        [UWC_OP_AVERAGE_POOL] = uwc_backward__pool,
+        [UWC_OP_GLOBAL_AVERAGE_POOL] = uwc_backward__mean,
+        [UWC_OP_REDUCE_MEAN] = uwc_backward__mean,
+        [UWC_OP_RESHAPE] = uwc_backward__reshape,
+        [UWC_OP_TRANSPOSE] = uwc_backward__transpose,
+        [UWC_OP_SLICE] = uwc_backward__slice,
+        [UWC_OP_PAD] = uwc_backward__pad,
+    };
+    return kind < UWC_OP_COUNT ? function[kind] : NULL;
 }
 
 uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, uwc_shape out, uwc_backward **backward) {
@@ -15,7 +48,8 @@ uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, 
     *backward = NULL;
     uwc_op_arity(op->kind, &least, &most);
     UWC_CHECK(n_in >= least && (most < 0 || n_in <= most), UWC_E_ARG, "%d inputs of %s", n_in, uwc_op_name(op->kind));
-    UWC_TRY(check_supported(op, in));
+    UWC_CHECK(function_of(op->kind) != NULL, UWC_E_UNSUPPORTED, "no gradient of %s", uwc_op_name(op->kind));
+    UWC_CHECK(op->kind != UWC_OP_LINEAR || in[0].rank != 4, UWC_E_UNSUPPORTED, "no gradient of Linear on an input of rank 4");
     uwc_backward *b;
     UWC_TRY(uwc_calloc(1, sizeof *b, &b));
     uwc_status st = uwc_calloc(n_in, sizeof *b->in, &b->in);
@@ -82,74 +116,10 @@ static uwc_status check_call(const uwc_backward *b, const uwc_backward_call *cal
     return UWC_OK;
 }
 
-static bool is_pointwise(const uwc_op *op) {
-    return op->group == 1 && op->kernel[0] * op->kernel[1] == 1 && op->stride[0] * op->stride[1] == 1 &&
-           (op->pad[0] | op->pad[1] | op->pad[2] | op->pad[3]) == 0;
-}
-
-static uwc_status run_conv(uwc_backward *b, const uwc_backward_call *call) {
-    if (is_pointwise(&b->op)) {
-        return uwc_backward__dense(b, call);
-    }
-    bool depthwise = b->in[1].dim[1] == 1 && b->op.group == b->out.dim[1];
-    return depthwise ? uwc_backward__depthwise(b, call) : uwc_backward__conv(b, call);
-}
-
-static uwc_status dispatch(uwc_backward *b, const uwc_backward_call *call) {
-    switch (b->op.kind) {
-    case UWC_OP_CONV:
-        return run_conv(b, call);
-    case UWC_OP_LINEAR:
-        return uwc_backward__dense(b, call);
-    case UWC_OP_BATCH_NORM:
-        return uwc_backward__norm(b, call);
-    case UWC_OP_RESHAPE:
-    case UWC_OP_IDENTITY:
-        return uwc_backward__reshape(b, call);
-    case UWC_OP_ADD:
-    case UWC_OP_SUB:
-    case UWC_OP_MUL:
-        uwc_backward__binary(b, call);
-        return UWC_OK;
-    case UWC_OP_CONCAT:
-        uwc_backward__concat(b, call);
-        return UWC_OK;
-    default:
-        break;
-    }
-    if (call->grad_in[0] == NULL) {
-        return UWC_OK;
-    }
-    switch (b->op.kind) {
-    case UWC_OP_MAX_POOL:
-        uwc_backward__max_pool(b, call);
-        break;
-    case UWC_OP_AVERAGE_POOL:
-        uwc_backward__average_pool(b, call);
-        break;
-    case UWC_OP_GLOBAL_AVERAGE_POOL:
-    case UWC_OP_REDUCE_MEAN:
-        uwc_backward__mean(b, call);
-        break;
-    case UWC_OP_SLICE:
-        uwc_backward__slice(b, call);
-        break;
-    case UWC_OP_PAD:
-        uwc_backward__pad(b, call);
-        break;
-    case UWC_OP_TRANSPOSE:
-        uwc_backward__transpose(b, call);
-        break;
-    default:
-        uwc_backward__unary(b, call);
-        break;
-    }
-    return UWC_OK;
-}
-
 uwc_status uwc_backward_run(uwc_backward *backward, const uwc_tensor *const *in, const uwc_tensor *out, const uwc_tensor *grad_out,
                             uwc_tensor *const *grad_in, const bool *accumulate) {
     uwc_backward_call call = {.in = in, .out = out, .grad_out = grad_out, .grad_in = grad_in, .accumulate = accumulate};
     UWC_TRY(check_call(backward, &call));
-    return dispatch(backward, &call);
+    bool nothing = backward->n_in == 1 && grad_in[0] == NULL;
+    return nothing ? UWC_OK : function_of(backward->op.kind)(backward, &call);
 }

@@ -1,4 +1,5 @@
-/* Convolutions by gathered patches and matrix products. A block of images is cut into runs of output rows whose patches stay in the cache. */
+/* Convolutions by gathered patches and matrix products. A block of images is cut into runs of output rows whose patches stay in the cache.
+ */
 #include "backward_impl.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@ typedef struct conv {
     const uwc_op *op;
     int64_t images, h, w, channels, oh, ow, outputs;
     int64_t group_in, group_out, taps, patch; /* channels of a group; patch = taps * group_in */
-    int64_t rows;                              /* output rows of a run */
+    int64_t rows;                             /* output rows of a run */
     const float *x, *dy;
     float *weights; /* [groups, group_out, taps, group_in] */
     float *dx;

@@ -22,7 +22,7 @@ static float slope(const uwc_op *op, float x, float y) {
     }
 }
 
-void uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) {
+uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) {
     const float *x = call->in[0]->f32, *y = call->out->f32, *dy = call->grad_out->f32;
     float *dx = call->grad_in[0]->f32;
     bool add = uwc_backward__adds(call, 0);
@@ -31,34 +31,24 @@ void uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) {
     for (int64_t i = 0; i < count; i++) {
         store(&dx[i], dy[i] * slope(&b->op, x[i], y[i]), add);
     }
+    return UWC_OK;
 }
 
 /* The gradient by one input: per element, a sum over the axes along which the input is repeated. */
 typedef struct broadcast {
-    int rank;                                                                /* of the output */
-    int64_t kept[UWC_MAX_RANK], repeated[UWC_MAX_RANK];                      /* extents: one of the two is 1 on each axis */
-    int64_t out[UWC_MAX_RANK], mine[UWC_MAX_RANK], other[UWC_MAX_RANK];      /* strides */
-    const float *dy, *factor; /* factor: the other input of Mul, NULL for Add and Sub */
+    int rank;                                                           /* of the output */
+    int64_t kept[UWC_MAX_RANK], repeated[UWC_MAX_RANK];                 /* extents: one of the two is 1 on each axis */
+    int64_t out[UWC_MAX_RANK], mine[UWC_MAX_RANK], other[UWC_MAX_RANK]; /* strides */
+    const float *dy, *factor;                                           /* factor: the other input of Mul, NULL for Add and Sub */
     float sign;
 } broadcast;
-
-/* Strides of a tensor on the axes of the output: 0 where it is repeated. */
-static void aligned_strides(const uwc_tensor *tensor, int rank, int64_t *stride) {
-    int64_t own[UWC_MAX_RANK];
-    uwc_backward__strides(tensor->shape, tensor->layout, own);
-    int missing = rank - tensor->shape.rank;
-    for (int axis = 0; axis < rank; axis++) {
-        bool there = axis >= missing && tensor->shape.dim[axis - missing] != 1;
-        stride[axis] = there ? own[axis - missing] : 0;
-    }
-}
 
 static broadcast describe(const uwc_backward *b, const uwc_backward_call *call, int i) {
     broadcast s = {.rank = b->out.rank, .dy = call->grad_out->f32, .sign = b->op.kind == UWC_OP_SUB && i == 1 ? -1.0f : 1.0f};
     const uwc_tensor *mine = call->in[i], *other = call->in[1 - i];
-    uwc_backward__strides(b->out, call->grad_out->layout, s.out);
-    aligned_strides(mine, s.rank, s.mine);
-    aligned_strides(other, s.rank, s.other);
+    uwc_ops__strides(b->out, call->grad_out->layout, s.out);
+    uwc_ops__broadcast_strides(mine, b->out, s.mine);
+    uwc_ops__broadcast_strides(other, b->out, s.other);
     s.factor = b->op.kind == UWC_OP_MUL ? other->f32 : NULL;
     for (int axis = 0; axis < s.rank; axis++) {
         bool repeated = s.mine[axis] == 0;
@@ -115,7 +105,7 @@ static void plain_gradient(const broadcast *s, int64_t count, bool add, float *g
     }
 }
 
-void uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) {
+uwc_status uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) {
     bool plain = same_place(call->in[0], call->grad_out) && same_place(call->in[1], call->grad_out);
     for (int i = 0; i < 2; i++) {
         if (call->grad_in[i] == NULL) {
@@ -129,4 +119,5 @@ void uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) {
             broadcast_gradient(&s, add, call->grad_in[i]->f32);
         }
     }
+    return UWC_OK;
 }

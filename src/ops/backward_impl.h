@@ -4,6 +4,8 @@
 
 #include <uwc/backward.h>
 
+#include "ops_impl.h"
+
 /* Sums are cut into at most so many blocks, whatever the number of threads. */
 enum { UWC_BACKWARD_BLOCKS = 16 };
 
@@ -34,9 +36,9 @@ uwc_status uwc_backward__scratch(uwc_backward *b, int64_t count, float **out) UW
 int64_t uwc_backward__blocks(int64_t count);
 int64_t uwc_backward__block_first(int64_t count, int64_t blocks, int64_t block);
 
-/* Sums of one block of a weighted operator: partial[block] is [sets, channels] of the weights, biases[block] is [outputs]. */
+/* Sums of the blocks of a weighted operator; NULL: not wanted. */
 typedef struct uwc_backward_sums {
-    float *partial, *biases;
+    float *partial, *biases; /* [blocks, weights] and [blocks, outputs] */
     int64_t blocks, weights, outputs;
 } uwc_backward_sums;
 
@@ -47,32 +49,24 @@ void uwc_backward__reduce_bias(const uwc_backward_sums *sums, uwc_tensor *grad, 
 /* Adds up the blocks' weight sums in order; a block holds [groups, rows, taps, channels] and the gradient [groups rows, channels, taps]. */
 void uwc_backward__reduce_weights(const uwc_backward_sums *sums, int64_t taps, int64_t channels, uwc_tensor *grad, bool add);
 
-/* How a loop over logical dimensions moves through two tensors; strides in elements. */
-typedef struct uwc_walk {
-    int rank;
-    int64_t dim[UWC_MAX_RANK], from[UWC_MAX_RANK], to[UWC_MAX_RANK];
-} uwc_walk;
-
-/* Strides in elements of a tensor of this shape and layout. */
-void uwc_backward__strides(uwc_shape shape, uwc_layout layout, int64_t *stride);
-/* to = scale from or, with `add`, to += scale from; every element of `to` is met once. */
-void uwc_walk__copy(uwc_walk walk, const float *from, float scale, bool add, float *to);
+/* Gradients of the operators, per kind; for operators of one input only called where that gradient is wanted. */
+typedef uwc_status (*uwc_backward_function)(uwc_backward *b, const uwc_backward_call *call);
 
 uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__depthwise(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 /* y [rows, outputs] = x [rows, inputs] W^T + bias: Linear and the 1x1 convolution. */
 uwc_status uwc_backward__dense(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-void uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__max_pool(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__average_pool(uwc_backward *b, const uwc_backward_call *call);
+uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+uwc_status uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+/* MaxPool and AveragePool. */
+uwc_status uwc_backward__pool(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 /* GlobalAveragePool and ReduceMean. */
-void uwc_backward__mean(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__concat(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__slice(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__pad(uwc_backward *b, const uwc_backward_call *call);
-void uwc_backward__transpose(uwc_backward *b, const uwc_backward_call *call);
+uwc_status uwc_backward__mean(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+uwc_status uwc_backward__concat(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+uwc_status uwc_backward__slice(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+uwc_status uwc_backward__pad(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+uwc_status uwc_backward__transpose(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__reshape(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
-/* BatchNormalization: with fixed statistics (the operator of a network) and with those of the batch (training). Rows are images or positions. */
+/* BatchNormalization: with fixed statistics (the operator of a network) and with those of the batch (training). Rows are images or
+ * positions. */
 #include "backward_impl.h"
 
 #include <math.h>
@@ -76,8 +77,8 @@ uwc_status uwc_batch_norm_train(const uwc_tensor *x, const float *scale, const f
 }
 
 /* grad_x = (scale / sd) (dy - mean dy - normalized mean(dy normalized)) */
-static void train_rows(const channel_sums *s, const uwc_tensor *x, const float *scale, float epsilon, const float *mean, const float *variance,
-                       const uwc_tensor *grad_out, uwc_tensor *grad_x) {
+static void train_rows(const channel_sums *s, const uwc_tensor *x, const float *scale, float epsilon, const float *mean,
+                       const float *variance, const uwc_tensor *grad_out, uwc_tensor *grad_x) {
     double rows = (double)s->rows;
 #pragma omp parallel for schedule(static)
     for (int64_t row = 0; row < s->rows; row++) {
@@ -93,7 +94,8 @@ static void train_rows(const channel_sums *s, const uwc_tensor *x, const float *
 uwc_status uwc_batch_norm_train_backward(const uwc_tensor *x, const float *scale, float epsilon, const float *mean, const float *variance,
                                          const uwc_tensor *grad_out, uwc_tensor *grad_x, float *grad_scale, float *grad_bias) {
     bool fits = uwc_shape_equal(x->shape, grad_out->shape) && uwc_shape_equal(x->shape, grad_x->shape);
-    UWC_CHECK(fits && x->layout == grad_out->layout && x->layout == grad_x->layout, UWC_E_SHAPE, "gradient of a normalization of another shape");
+    UWC_CHECK(fits && x->layout == grad_out->layout && x->layout == grad_x->layout, UWC_E_SHAPE,
+              "gradient of a normalization of another shape");
     channel_sums s;
     UWC_TRY(channel_sums_create(x->shape, &s));
     channel_sums_run(&s, x->f32, mean, grad_out->f32);

@@ -8,7 +8,8 @@ typedef struct pool {
     int64_t channels, h, w, oh, ow;
 } pool;
 
-/* The part of an output's window that lies in the image: rows [y0, y1), columns [x0, x1), and the number of elements that the mean divides by. */
+/* The part of an output's window that lies in the image: rows [y0, y1), columns [x0, x1), and the number of elements that the mean divides
+ * by. */
 typedef struct window {
     int64_t y0, y1, x0, x1, divisor;
 } window;
@@ -73,7 +74,8 @@ static void pool_image(const pool *p, const float *x, const float *dy, float *dx
     }
 }
 
-static void run_pool(const uwc_backward *b, const uwc_backward_call *call, const float *x) {
+uwc_status uwc_backward__pool(uwc_backward *b, const uwc_backward_call *call) {
+    const float *x = b->op.kind == UWC_OP_MAX_POOL ? call->in[0]->f32 : NULL;
     pool p = {&b->op, b->in[0].dim[1], b->in[0].dim[2], b->in[0].dim[3], b->out.dim[2], b->out.dim[3]};
     int64_t pixels = p.channels * p.h * p.w, outputs = p.channels * p.oh * p.ow;
     bool add = uwc_backward__adds(call, 0);
@@ -86,12 +88,5 @@ static void run_pool(const uwc_backward *b, const uwc_backward_call *call, const
         }
         pool_image(&p, x == NULL ? NULL : x + n * pixels, dy + n * outputs, dx + n * pixels);
     }
-}
-
-void uwc_backward__max_pool(uwc_backward *b, const uwc_backward_call *call) {
-    run_pool(b, call, call->in[0]->f32);
-}
-
-void uwc_backward__average_pool(uwc_backward *b, const uwc_backward_call *call) {
-    run_pool(b, call, NULL);
+    return UWC_OK;
 }

@@ -1,5 +1,5 @@
-/* Gradients against central differences: the scalar is sum(weight out) in double, out by the reference operators. Values are odd multiples of 1/8, so
- * that no kink lies within a step of 1/32.
+/* Gradients against central differences: the scalar is sum(weight out) in double, out by the reference operators. Values are odd multiples
+ * of 1/8, so that no kink lies within a step of 1/32.
  */
 #ifndef BACKWARD_CHECK_H
 #define BACKWARD_CHECK_H
@@ -136,7 +136,8 @@ static inline void check_differences(check_state *s, int i) {
         s->in[i]->f32[e] = kept;
         double slope = (above - below) / (2.0 * CHECK_STEP);
         if (fabs(slope - (double)s->grad[i]->f32[e]) > bound) {
-            fail_msg("%s: input %d element %lld: %g instead of %g", uwc_op_name(s->op.kind), i, (long long)e, (double)s->grad[i]->f32[e], slope);
+            fail_msg("%s: input %d element %lld: %g instead of %g", uwc_op_name(s->op.kind), i, (long long)e, (double)s->grad[i]->f32[e],
+                     slope);
         }
     }
 }

@@ -67,7 +67,8 @@ static void given_statistics_of_the_batch_then_gradients_are_differences(void **
         normalization n;
         normalization_setup(&n, shapes[i]);
         normalization_scalar(&n);
-        assert_int_equal(UWC_OK, uwc_batch_norm_train_backward(n.x, n.scale, 1e-3f, n.mean, n.variance, n.weight, n.grad, n.grad_scale, n.grad_bias));
+        assert_int_equal(
+            UWC_OK, uwc_batch_norm_train_backward(n.x, n.scale, 1e-3f, n.mean, n.variance, n.weight, n.grad, n.grad_scale, n.grad_bias));
         for (int64_t e = 0; e < uwc_shape_count(shapes[i]); e++) {
             compare(&n, &n.x->f32[e], n.grad->f32[e]);
         }
@@ -101,7 +102,8 @@ static void given_any_number_of_threads_then_normalization_is_the_same_bytes(voi
         normalization_setup(&n, uwc_shape_4d(9, CHANNELS, 7, 11));
         uwc_ops_set_threads(threads);
         normalization_scalar(&n);
-        assert_int_equal(UWC_OK, uwc_batch_norm_train_backward(n.x, n.scale, 1e-3f, n.mean, n.variance, n.weight, n.grad, n.grad_scale, n.grad_bias));
+        assert_int_equal(
+            UWC_OK, uwc_batch_norm_train_backward(n.x, n.scale, 1e-3f, n.mean, n.variance, n.weight, n.grad, n.grad_scale, n.grad_bias));
         if (threads == 1) {
             assert_int_equal(UWC_OK, uwc_tensor_copy(n.out, &out));
             assert_int_equal(UWC_OK, uwc_tensor_copy(n.grad, &grad));

@@ -2,7 +2,8 @@
 
 enum { WEIGHTS_AND_BIAS = 6 };
 
-static check_case conv_case(int64_t images, int64_t channels, int64_t h, int64_t w, int64_t outputs, int64_t group, int64_t kh, int64_t kw) {
+static check_case conv_case(int64_t images, int64_t channels, int64_t h, int64_t w, int64_t outputs, int64_t group, int64_t kh,
+                            int64_t kw) {
     check_case c = {.op = uwc_op_make(UWC_OP_CONV), .n_in = 3, .constants = WEIGHTS_AND_BIAS};
     c.in[0] = uwc_shape_4d(images, channels, h, w);
     c.in[1] = uwc_shape_4d(outputs, channels / group, kh, kw);
@@ -108,6 +109,7 @@ static void given_other_shapes_then_the_call_is_refused(void **state) {
     uwc_tensor *grad[] = {s.grad[1], NULL, NULL};
     assert_int_equal(UWC_OK, uwc_backward_create(&s.op, pointwise.in, 3, s.out->shape, &backward));
     assert_int_equal(UWC_E_SHAPE, uwc_backward_run(backward, in, s.out, s.weight, grad, NULL));
+    grad[0] = NULL;
     in[1] = NULL;
     assert_int_equal(UWC_E_ARG, uwc_backward_run(backward, in, s.out, s.weight, grad, NULL));
     uwc_backward_destroy(&backward);
