@@ -1,11 +1,12 @@
 #include <uwc/quant.h>
 
+#include <uwc/vector.h>
+
 #include <math.h>
 
-void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t count, float *out) {
+UWC_VECTOR static void apply(const uwc_quantizer *quantizer, const float *x, int64_t count, float *out) {
     const float scale = quantizer->scale, zero = (float)quantizer->zero;
     const float least = -zero, most = (float)((1 << quantizer->bits) - 1) - zero;
-#pragma omp parallel for simd schedule(static)
     for (int64_t i = 0; i < count; i++) {
         float level = rintf(x[i] / scale);
         level = level < least ? least : level;
@@ -14,8 +15,16 @@ void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t
     }
 }
 
+void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t count, float *out) {
+    enum { PART = 8192 };
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < count; first += PART) {
+        apply(quantizer, x + first, count - first < PART ? count - first : PART, out + first);
+    }
+}
+
 /* Sum of squared errors; the additions are in a fixed order of 16 lanes. */
-static double square_error(const uwc_quantizer *quantizer, const float *x, int64_t count) {
+UWC_VECTOR static double square_error(const uwc_quantizer *quantizer, const float *x, int64_t count) {
     enum { LANES = 16, BLOCK = 4096 };
     const float scale = quantizer->scale, zero = (float)quantizer->zero;
     const float least = -zero, most = (float)((1 << quantizer->bits) - 1) - zero;
