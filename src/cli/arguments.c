@@ -21,16 +21,16 @@ enum { FLAGS = (int)(sizeof flags / sizeof flags[0]) };
 #define SETTINGS (UWC_FLAG_SET | UWC_FLAG_OPS)
 
 static const uwc_cli__command commands[] = {
-    {"run", "CONFIG", "quantize a network: all phases, alone or under mpirun", UWC_FLAG_OUTPUT | SETTINGS | UWC_FLAG_RESUME | TALK, 0, false,
-     false, uwc_cli__run},
+    {"run", "CONFIG", "quantize a network: all phases, alone or under mpirun", UWC_FLAG_OUTPUT | SETTINGS | UWC_FLAG_RESUME | TALK, 0,
+     false, false, uwc_cli__run},
     {"plan", "DIR", "cut the network of a run directory into units", TALK, 0, false, false, uwc_cli__phase},
     {"capture", "DIR", "write the float activations at unit boundaries", TALK, 0, false, false, uwc_cli__phase},
     {"solve", "DIR", "reconstruct the units that are not done", TALK, 0, false, false, uwc_cli__phase},
     {"assemble", "DIR", "write the quantized model.onnx", TALK, 0, false, false, uwc_cli__phase},
     {"evaluate", "DIR|MODEL.onnx", "measure a run, or an ONNX file on labelled images",
      UWC_FLAG_CONFIG | UWC_FLAG_DATA | SETTINGS | UWC_FLAG_JSON | TALK, 0, false, false, uwc_cli__evaluate},
-    {"sweep", "CONFIG", "run every combination that is listed under `sweep:`", UWC_FLAG_OUTPUT | SETTINGS | UWC_FLAG_RESUME | TALK, 0, false,
-     false, uwc_cli__sweep},
+    {"sweep", "CONFIG", "run every combination that is listed under `sweep:`", UWC_FLAG_OUTPUT | SETTINGS | UWC_FLAG_RESUME | TALK, 0,
+     false, false, uwc_cli__sweep},
     {"inspect", "MODEL.onnx|DIR", "layers, units, sizes, cost, memory of a network or a run",
      UWC_FLAG_CONFIG | UWC_FLAG_SET | UWC_FLAG_JSON | UWC_FLAG_HELP, 0, false, true, uwc_cli__inspect},
     {"pack", "FOLDER", "pack images (JPEG, PNG) into HDF5, resized and cropped as data.preprocess says",
@@ -121,8 +121,8 @@ static uwc_status check_complete(const uwc_cli__arguments *out) {
     if ((out->given & UWC_FLAG_HELP) != 0) {
         return UWC_OK;
     }
-    UWC_CHECK(out->operand != NULL || command->optional, UWC_E_ARG, "`uwc %s` needs %s (see `uwc help %s`)", command->name, command->operand,
-              command->name);
+    UWC_CHECK(out->operand != NULL || command->optional, UWC_E_ARG, "`uwc %s` needs %s (see `uwc help %s`)", command->name,
+              command->operand, command->name);
     for (int f = 0; f < FLAGS; f++) {
         UWC_CHECK((command->required & flags[f].id & ~out->given) == 0, UWC_E_ARG, "`uwc %s` needs --%s %s", command->name, flags[f].name,
                   flags[f].argument);
@@ -137,8 +137,8 @@ uwc_status uwc_cli__parse(int argc, char *const *argv, uwc_cli__arguments *out) 
     const char *name = argv[1];
     bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
     out->command = uwc_cli__find_command(help ? "help" : name);
-    UWC_CHECK(out->command != NULL, UWC_E_ARG, name[0] == '-' ? "unknown option %s (see `uwc help`)" : "unknown command %s (see `uwc help`)",
-              name);
+    UWC_CHECK(out->command != NULL, UWC_E_ARG,
+              name[0] == '-' ? "unknown option %s (see `uwc help`)" : "unknown command %s (see `uwc help`)", name);
     bool only_operands = false;
     for (int i = 2; i < argc; i++) {
         if (!only_operands && strcmp(argv[i], "--") == 0) {
@@ -146,7 +146,8 @@ uwc_status uwc_cli__parse(int argc, char *const *argv, uwc_cli__arguments *out) 
         } else if (!only_operands && argv[i][0] == '-' && argv[i][1] != '\0') {
             UWC_TRY(parse_flag(argc, argv, &i, out));
         } else {
-            UWC_CHECK(out->operand == NULL, UWC_E_ARG, "`uwc %s` takes one %s, not \"%s\" too", out->command->name, out->command->operand, argv[i]);
+            UWC_CHECK(out->operand == NULL, UWC_E_ARG, "`uwc %s` takes one %s, not \"%s\" too", out->command->name, out->command->operand,
+                      argv[i]);
             UWC_CHECK(argv[i][0] != '\0', UWC_E_ARG, "`uwc %s` needs %s, not an empty word", out->command->name, out->command->operand);
             out->operand = argv[i];
         }

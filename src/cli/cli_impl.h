@@ -68,8 +68,8 @@ uwc_status uwc_cli__parse(int argc, char *const *argv, uwc_cli__arguments *out) 
 
 /* ---- session.c ---- */
 bool uwc_cli__is_first(const uwc_cli__session *session);
-/* Configuration of a command: defaults, then the file (may be NULL), then --set, then --ops and --data. Read by rank 0, the same on all ranks.
- * Collective; Local without ranks. */
+/* Configuration of a command: defaults, then the file (may be NULL), then --set, then --ops and --data. Read by rank 0, the same on all
+ * ranks. Collective; Local without ranks. */
 uwc_status uwc_cli__load_config(uwc_cli__session *session, const char *file, uwc_config **out) UWC_MUST_USE;
 /* *out = what rank 0 passed. Collective. */
 uwc_status uwc_cli__share_flag(uwc_cli__session *session, bool *flag) UWC_MUST_USE;

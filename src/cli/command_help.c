@@ -42,10 +42,11 @@ static void print_options(FILE *out) {
     const uwc_option *option = uwc_option_table(&n);
     for (int i = 0; i < n; i++) {
         char allowed[ALLOWED];
-        fprintf(out, "%s\n    %s\n    %s; default: %s\n", option[i].key, option[i].help, uwc_option_allowed(&option[i], allowed, sizeof allowed),
-                option[i].fallback == NULL ? "none" : option[i].fallback);
+        fprintf(out, "%s\n    %s\n    %s; default: %s\n", option[i].key, option[i].help,
+                uwc_option_allowed(&option[i], allowed, sizeof allowed), option[i].fallback == NULL ? "none" : option[i].fallback);
     }
-    fputs("\nOptions of the blocks quantize and reconstruct may be listed under `sweep:` by the last part of their key: weight_bits: [2, 3, 4].\n",
+    fputs("\nOptions of the blocks quantize and reconstruct may be listed under `sweep:` by the last part of their key: weight_bits: [2, "
+          "3, 4].\n",
           out);
 }
 
@@ -55,8 +56,10 @@ static void print_options_page(FILE *out) {
     const uwc_option *option = uwc_option_table(&n);
     fputs("# Options of a configuration\n\n"
           "Made from the table in `src/config/options.c` by `uwc help options.md`; a test compares them.\n\n"
-          "A configuration is a YAML file. Defaults come first, then the file, then `--set key=value` with the dotted keys below. Unknown keys are\n"
-          "errors. Paths are relative to the file that names them (with `--set`, to the working folder); `${VAR}` is replaced by an environment\n"
+          "A configuration is a YAML file. Defaults come first, then the file, then `--set key=value` with the dotted keys below. Unknown "
+          "keys are\n"
+          "errors. Paths are relative to the file that names them (with `--set`, to the working folder); `${VAR}` is replaced by an "
+          "environment\n"
           "variable. Lists on the command line are written `a,b,c`. YAML aliases and tags are refused.\n\n"
           "*Result* says that the option is part of what a run is: `--resume` refuses a directory where it differs.\n"
           "*Sweep* says that a list of values may stand under `sweep:`, by the last part of the key: `sweep: {weight_bits: [2, 3, 4]}`.\n\n"

@@ -21,7 +21,8 @@ static bool is_empty_folder(const char *path) {
 
 static uwc_status make_folder(const uwc_cli__session *session, const char *folder) {
     bool resume = (session->arguments->given & UWC_FLAG_RESUME) != 0;
-    UWC_CHECK(resume || !uwc_file_is_folder(folder) || is_empty_folder(folder), UWC_E_STATE, "%s is not empty; --resume goes on there", folder);
+    UWC_CHECK(resume || !uwc_file_is_folder(folder) || is_empty_folder(folder), UWC_E_STATE, "%s is not empty; --resume goes on there",
+              folder);
     return uwc_folder_make(folder);
 }
 
@@ -86,7 +87,8 @@ static uwc_status run_one(uwc_cli__session *session, const uwc_config *config, i
         st = uwc_config_sweep_pick(config, combination, &picked);
     }
     UWC_TRY_GOTO(st, uwc_comm_agree(session->comm, st), done);
-    uwc_log_line(&session->log, UWC_LOG_INFO, "%s (%lld of %lld)", name, (long long)combination + 1, (long long)uwc_config_sweep_count(config));
+    uwc_log_line(&session->log, UWC_LOG_INFO, "%s (%lld of %lld)", name, (long long)combination + 1,
+                 (long long)uwc_config_sweep_count(config));
     UWC_TRY_GOTO(st, uwc_run_open(session->comm, picked, folder, resume, &session->log, &session->hooks, &run), done);
     UWC_TRY_GOTO(st, uwc_run_all(run), done);
     st = uwc_comm_agree(session->comm, uwc_cli__is_first(session) ? add_row(base, folder, rows) : UWC_OK);

@@ -34,7 +34,7 @@ void uwc_cli__prepare_environment(char **argv) {
 }
 
 int uwc_cli__launch_rank(void) {
-    static const char *const variable[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    static const char *const variable[] = {"PMIX_RANK", "PMI_RANK"};
     for (size_t i = 0; i < sizeof variable / sizeof variable[0]; i++) {
         const char *text = getenv(variable[i]);
         if (text != NULL) {

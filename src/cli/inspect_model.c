@@ -172,8 +172,8 @@ uwc_status uwc_cli__inspect_model(uwc_cli__session *session) {
     uwc_json *network = uwc_json_object();
     uwc_status st = describe(arguments->operand, config, network);
     if (st == UWC_OK) {
-        st = (arguments->given & UWC_FLAG_JSON) != 0 ? uwc_cli__print_json(session, network)
-                                                     : uwc_cli__print_network(network, session->out);
+        st =
+            (arguments->given & UWC_FLAG_JSON) != 0 ? uwc_cli__print_json(session, network) : uwc_cli__print_network(network, session->out);
     }
     uwc_json_release(&network);
     uwc_config_destroy(&config);

@@ -117,7 +117,8 @@ uwc_status uwc_cli__inspect_run(uwc_cli__session *session) {
     run_state run = {0};
     uwc_status st = load(folder, &run);
     if (st == UWC_OK) {
-        st = (session->arguments->given & UWC_FLAG_JSON) != 0 ? print_json(session, folder, &run) : print_tables(folder, &run, session->out);
+        st =
+            (session->arguments->given & UWC_FLAG_JSON) != 0 ? print_json(session, folder, &run) : print_tables(folder, &run, session->out);
     }
     uwc_free(&run.state);
     uwc_json_release(&run.plan);

@@ -46,8 +46,7 @@ static void shapes_cell(uwc_table *table, const uwc_json *unit, const char *key)
     char text[400] = "", one[160];
     for (int64_t i = 0; list != NULL && i < uwc_json_length(list); i++) {
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? "" : " ",
-                 shape_text(uwc_json_at(list, i), "shape", 1, one, sizeof one));
+        snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? "" : " ", shape_text(uwc_json_at(list, i), "shape", 1, one, sizeof one));
     }
     uwc_table_cell(table, "%s", text[0] == '\0' ? "-" : text);
 }
@@ -73,7 +72,8 @@ static uwc_status print_nodes(const uwc_json *network, FILE *out) {
 }
 
 uwc_status uwc_cli__print_units(const uwc_json *plan, const char *const *state, FILE *out) {
-    static const char *const columns[] = {"<unit", ">layers", "<inputs", "<outputs", ">multiply-adds", ">parameters", ">cache", ">work", ">memory", "<", NULL};
+    static const char *const columns[] = {"<unit", ">layers", "<inputs", "<outputs", ">multiply-adds", ">parameters", ">cache",
+                                          ">work", ">memory", "<",       NULL};
     const uwc_json *units = uwc_json_find(plan, "units");
     uwc_table *table;
     UWC_TRY(uwc_table_create(columns, &table));
