@@ -4,7 +4,7 @@
 
 #include "sched_impl.h"
 
-static int make_scratch(void **state) {
+static inline int make_scratch(void **state) {
     char *folder;
     if (uwc_sched__folder_scratch(&folder) != UWC_OK) {
         return -1;
@@ -13,7 +13,7 @@ static int make_scratch(void **state) {
     return 0;
 }
 
-static int drop_scratch(void **state) {
+static inline int drop_scratch(void **state) {
     char *folder = *state;
     uwc_sched__folder_remove(folder);
     uwc_free(&folder);
@@ -21,7 +21,7 @@ static int drop_scratch(void **state) {
 }
 
 /* folder/name; owned by the caller. */
-static char *in_scratch(void **state, const char *name) {
+static inline char *in_scratch(void **state, const char *name) {
     char *path;
     assert_int_equal(uwc_path_join(*state, name, &path), UWC_OK);
     return path;

@@ -82,7 +82,7 @@ static void given_a_changed_byte_when_opened_expect_format_or_a_lost_last_line(v
     for (size_t at = 0; at < bytes - 1; at++) {
         text[at] ^= 4;
         assert_int_equal(uwc_file_write(path, text, bytes), UWC_OK);
-        if (at < last) {
+        if (at < last - 1) {
             uwc_journal *journal;
             uwc_json *events;
             assert_int_equal(uwc_sched__journal_open(path, &journal, &events), UWC_E_FORMAT);
@@ -90,7 +90,7 @@ static void given_a_changed_byte_when_opened_expect_format_or_a_lost_last_line(v
             assert_null(events);
             assert_non_null(strstr(uwc_error_last()->text, "journal.jsonl: line "));
         } else {
-            expect_numbers(path, EVENTS - 1);
+            expect_numbers(path, at < last ? EVENTS - 2 : EVENTS - 1); /* without the newline in front, two lines are one */
         }
         text[at] ^= 4;
     }
