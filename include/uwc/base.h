@@ -17,30 +17,30 @@ extern "C" {
 /* ---- status ------------------------------------------------------------------------------------------------- */
 
 /* X(name, exit status of the program, text). The exit status 2 marks what the user can mend: bad usage or bad input. */
-#define UWC_STATUS_LIST(X)                                          \
-    X(OK, 0, "ok")                                                  \
-    X(E_ARG, 2, "invalid argument")                                 \
-    X(E_CONFIG, 2, "invalid configuration")                         \
-    X(E_FORMAT, 2, "invalid file contents")                         \
-    X(E_SHAPE, 2, "shapes do not fit")                              \
-    X(E_UNSUPPORTED, 2, "unsupported")                              \
-    X(E_NOTFOUND, 2, "not found")                                   \
-    X(E_IO, 2, "input or output refused by the system")             \
-    X(E_STATE, 2, "run directory is in another state")              \
-    X(E_VALUE, 2, "not a finite number")                            \
-    X(E_NOMEM, 1, "out of memory")                                  \
-    X(E_MATH, 1, "numerical breakdown")                             \
-    X(E_LIBRARY, 1, "a library call was refused")                   \
-    X(E_COMM, 1, "communication broke")                             \
-    X(E_INTERRUPTED, 3, "interrupted, resumable")                   \
-    X(E_UNITS, 3, "some units were not solved, resumable")          \
+#define UWC_STATUS_LIST(X)                                                                                                                 \
+    X(OK, 0, "ok")                                                                                                                         \
+    X(E_ARG, 2, "invalid argument")                                                                                                        \
+    X(E_CONFIG, 2, "invalid configuration")                                                                                                \
+    X(E_FORMAT, 2, "invalid file contents")                                                                                                \
+    X(E_SHAPE, 2, "shapes do not fit")                                                                                                     \
+    X(E_UNSUPPORTED, 2, "unsupported")                                                                                                     \
+    X(E_NOTFOUND, 2, "not found")                                                                                                          \
+    X(E_IO, 2, "input or output refused by the system")                                                                                    \
+    X(E_STATE, 2, "run directory is in another state")                                                                                     \
+    X(E_VALUE, 2, "not a finite number")                                                                                                   \
+    X(E_NOMEM, 1, "out of memory")                                                                                                         \
+    X(E_MATH, 1, "numerical breakdown")                                                                                                    \
+    X(E_LIBRARY, 1, "a library call was refused")                                                                                          \
+    X(E_COMM, 1, "communication broke")                                                                                                    \
+    X(E_INTERRUPTED, 3, "interrupted, resumable")                                                                                          \
+    X(E_UNITS, 3, "some units were not solved, resumable")                                                                                 \
     X(E_INTERNAL, 1, "broken invariant")
 
 typedef enum uwc_status {
 #define UWC_STATUS_ENUM(name, exit_status, text) UWC_##name,
     UWC_STATUS_LIST(UWC_STATUS_ENUM)
 #undef UWC_STATUS_ENUM
-    UWC_STATUS_COUNT
+        UWC_STATUS_COUNT
 } uwc_status;
 
 #define UWC_MUST_USE __attribute__((warn_unused_result))
@@ -70,35 +70,35 @@ const uwc_error *uwc_error_last(void);
 uwc_status uwc_error_restore(const uwc_error *error);
 
 /* Leaves the function with a recorded error unless `condition` holds. */
-#define UWC_CHECK(condition, status, ...)                     \
-    do {                                                      \
-        if (!(condition)) {                                   \
-            return uwc_error_set((status), __VA_ARGS__);      \
-        }                                                     \
+#define UWC_CHECK(condition, status, ...)                                                                                                  \
+    do {                                                                                                                                   \
+        if (!(condition)) {                                                                                                                \
+            return uwc_error_set((status), __VA_ARGS__);                                                                                   \
+        }                                                                                                                                  \
     } while (0)
 /* Leaves the function with the status of `call` unless that is UWC_OK. */
-#define UWC_TRY(call)                     \
-    do {                                  \
-        uwc_status uwc_try_ = (call);     \
-        if (uwc_try_ != UWC_OK) {         \
-            return uwc_try_;              \
-        }                                 \
+#define UWC_TRY(call)                                                                                                                      \
+    do {                                                                                                                                   \
+        uwc_status uwc_try_ = (call);                                                                                                      \
+        if (uwc_try_ != UWC_OK) {                                                                                                          \
+            return uwc_try_;                                                                                                               \
+        }                                                                                                                                  \
     } while (0)
 /* Stores the status of `call` in `st` and jumps to `label` unless it is UWC_OK. */
-#define UWC_TRY_GOTO(st, call, label)     \
-    do {                                  \
-        (st) = (call);                    \
-        if ((st) != UWC_OK) {             \
-            goto label;                   \
-        }                                 \
+#define UWC_TRY_GOTO(st, call, label)                                                                                                      \
+    do {                                                                                                                                   \
+        (st) = (call);                                                                                                                     \
+        if ((st) != UWC_OK) {                                                                                                              \
+            goto label;                                                                                                                    \
+        }                                                                                                                                  \
     } while (0)
 /* As UWC_CHECK, for functions with one `label` that frees all. */
-#define UWC_CHECK_GOTO(st, condition, status, label, ...)     \
-    do {                                                      \
-        if (!(condition)) {                                   \
-            (st) = uwc_error_set((status), __VA_ARGS__);      \
-            goto label;                                       \
-        }                                                     \
+#define UWC_CHECK_GOTO(st, condition, status, label, ...)                                                                                  \
+    do {                                                                                                                                   \
+        if (!(condition)) {                                                                                                                \
+            (st) = uwc_error_set((status), __VA_ARGS__);                                                                                   \
+            goto label;                                                                                                                    \
+        }                                                                                                                                  \
     } while (0)
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
@@ -106,7 +106,8 @@ uwc_status uwc_error_restore(const uwc_error *error);
 /* *out = count * size zeroed bytes, aligned to 64; (void *)out is `T **`. Errors: NOMEM, also on overflow. Count 0 gives one element.
  * The caller frees with uwc_free. Local. */
 uwc_status uwc_calloc(int64_t count, size_t size, void *out) UWC_MUST_USE;
-/* Grows *array (from uwc_calloc or NULL) to hold at least `count` elements of `size` bytes; *capacity in elements. New elements are zero. Local. */
+/* Grows *array (from uwc_calloc or NULL) to hold at least `count` elements of `size` bytes; *capacity in elements. New elements are zero.
+ * Local. */
 uwc_status uwc_grow(void *array, int64_t *capacity, int64_t count, size_t size) UWC_MUST_USE;
 /* Frees *pointer and sets it to NULL; NULL inside is fine. `pointer` is the address of any object pointer. Local. */
 void uwc_free(void *pointer);
@@ -126,8 +127,8 @@ uint64_t uwc_hash(uint64_t hash, const void *data, size_t bytes);
 /* Counter-based random numbers: the value depends on (seed, stream, index) alone, never on the order of calls.
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32-10). Local. */
 uint32_t uwc_rng_u32(uint64_t seed, uint64_t stream, uint64_t index);
-double uwc_rng_uniform(uint64_t seed, uint64_t stream, uint64_t index); /* in (0, 1) */
-double uwc_rng_normal(uint64_t seed, uint64_t stream, uint64_t index);  /* mean 0, variance 1 (Box-Muller) */
+double uwc_rng_uniform(uint64_t seed, uint64_t stream, uint64_t index);               /* in (0, 1) */
+double uwc_rng_normal(uint64_t seed, uint64_t stream, uint64_t index);                /* mean 0, variance 1 (Box-Muller) */
 int64_t uwc_rng_below(uint64_t seed, uint64_t stream, uint64_t index, int64_t bound); /* in [0, bound) */
 
 /* ---- files -------------------------------------------------------------------------------------------------------- */

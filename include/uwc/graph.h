@@ -1,8 +1,8 @@
 /* graph: a network as nodes and values; shape inference, folding, running ranges of it, cutting it into Basic-Units.
  * Floor 3; uses ops, quant, tensor.
  *
- * A *quantized* network is the same graph: weights of a node lie on a lattice (node->quantized) and values carry a quantizer, which acts on the
- * edges into Conv and Linear nodes only; other readers of the value see it unquantized (unless graph->quantize_all).
+ * A *quantized* network is the same graph: weights of a node lie on a lattice (node->quantized) and values carry a quantizer, which acts on
+ * the edges into Conv and Linear nodes only; other readers of the value see it unquantized (unless graph->quantize_all).
  */
 #ifndef UWC_GRAPH_H
 #define UWC_GRAPH_H
@@ -16,10 +16,10 @@ extern "C" {
 
 typedef struct uwc_value {
     char *name;
-    uwc_shape shape;      /* activations: for one image, dim[0] = 1 (after inference); constants: their own */
-    uwc_tensor *constant; /* owned, plain layout; NULL for an activation */
-    int producer;         /* node, or -1 for inputs and constants */
-    int activation_bits;  /* bits of the edge into weighted nodes; 0: float. Set by uwc_graph_assign_bits */
+    uwc_shape shape;         /* activations: for one image, dim[0] = 1 (after inference); constants: their own */
+    uwc_tensor *constant;    /* owned, plain layout; NULL for an activation */
+    int producer;            /* node, or -1 for inputs and constants */
+    int activation_bits;     /* bits of the edge into weighted nodes; 0: float. Set by uwc_graph_assign_bits */
     uwc_quantizer quantizer; /* bits == 0: none (yet) */
 } uwc_value;
 
@@ -27,9 +27,9 @@ typedef struct uwc_node {
     char *name;
     uwc_op op;
     int n_in;
-    int *in; /* values; a bias that is absent is left out (n_in == 2) */
-    int out; /* value */
-    int weight_bits;        /* 0: float. Set by uwc_graph_assign_bits */
+    int *in;         /* values; a bias that is absent is left out (n_in == 2) */
+    int out;         /* value */
+    int weight_bits; /* 0: float. Set by uwc_graph_assign_bits */
     bool weight_asymmetric;
     uwc_weights *quantized; /* owned; NULL while the weights are float. The constant in[1] then holds the dequantized weights */
 } uwc_node;
@@ -56,18 +56,19 @@ uwc_status uwc_graph_copy(const uwc_graph *graph, uwc_graph **out) UWC_MUST_USE;
 /* New value; `constant` (or NULL) is adopted, also on failure. *out = its index. Errors: FORMAT (name taken or empty). Local. */
 uwc_status uwc_graph_add_value(uwc_graph *graph, const char *name, uwc_shape shape, uwc_tensor *constant, int *out) UWC_MUST_USE;
 /* New node behind the others. *out (may be NULL) = its index. Errors: FORMAT (the output has a producer already). Local. */
-uwc_status uwc_graph_add_node(uwc_graph *graph, const char *name, const uwc_op *op, const int *in, int n_in, int output, int *out) UWC_MUST_USE;
+uwc_status uwc_graph_add_node(uwc_graph *graph, const char *name, const uwc_op *op, const int *in, int n_in, int output,
+                              int *out) UWC_MUST_USE;
 uwc_status uwc_graph_add_input(uwc_graph *graph, int value) UWC_MUST_USE;
 uwc_status uwc_graph_add_output(uwc_graph *graph, int value) UWC_MUST_USE;
 /* Index of the value or node of that name, -1 if there is none. Local. */
 int uwc_graph_find_value(const uwc_graph *graph, const char *name);
 int uwc_graph_find_node(const uwc_graph *graph, const char *name);
 
-/* Sorts the nodes topologically (stable), infers every shape for one image, checks all that later floors rely on: one producer per value, no
- * cycle, no missing input, finite constants, batch in front. Errors name the node. Local. */
+/* Sorts the nodes topologically (stable), infers every shape for one image, checks all that later floors rely on: one producer per value,
+ * no cycle, no missing input, finite constants, batch in front. Errors name the node. Local. */
 uwc_status uwc_graph_finish(uwc_graph *graph) UWC_MUST_USE;
-/* Folds BatchNormalization into the Conv or Linear in front of it (or turns it into a depthwise Conv), drops Identity and nodes and values that
- * reach no output. Local. */
+/* Folds BatchNormalization into the Conv or Linear in front of it (or turns it into a depthwise Conv), drops Identity and nodes and values
+ * that reach no output. Local. */
 uwc_status uwc_graph_simplify(uwc_graph *graph) UWC_MUST_USE;
 /* A hash of everything that determines results: structure, attributes, constants. Local. */
 uwc_status uwc_graph_hash(const uwc_graph *graph, uint64_t *out) UWC_MUST_USE;
@@ -75,16 +76,18 @@ uwc_status uwc_graph_hash(const uwc_graph *graph, uint64_t *out) UWC_MUST_USE;
 int uwc_graph_logits(const uwc_graph *graph);
 /* A graph of its own from the listed nodes (ascending): inputs = activations made elsewhere (in order of first use), outputs = `outputs`.
  * Names, bits and quantizers are kept; constants are copied. Local. */
-uwc_status uwc_graph_extract(const uwc_graph *graph, const int *nodes, int n_nodes, const int *outputs, int n_outputs, uwc_graph **out) UWC_MUST_USE;
-/* Replaces weights and bias of a weighted node: `quantized` is copied, its dequantized values go into the constant; a bias is made where there
- * was none. bias [O]. Local. */
+uwc_status uwc_graph_extract(const uwc_graph *graph, const int *nodes, int n_nodes, const int *outputs, int n_outputs,
+                             uwc_graph **out) UWC_MUST_USE;
+/* Replaces weights and bias of a weighted node: `quantized` is copied, its dequantized values go into the constant; a bias is made where
+ * there was none. bias [O]. Local. */
 uwc_status uwc_graph_set_quantized(uwc_graph *graph, int node, const uwc_weights *quantized, const float *bias) UWC_MUST_USE;
 /* Which nodes read a value: *out (owned by the caller) and its length. Local. */
 uwc_status uwc_graph_readers(const uwc_graph *graph, int value, int **out, int *n) UWC_MUST_USE;
 
 typedef struct uwc_bits {
     int weight_bits, activation_bits; /* 2..8; activation_bits 32: float */
-    int first_last_bits;              /* weights of the first and last weighted node, the network's input, the first layer's output, the last layer's input */
+    int first_last_bits; /* weights of the first and last weighted node, the network's input, the first layer's output, the last layer's
+                            input */
     bool weights_asymmetric;
     bool quantize_all;
 } uwc_bits;
@@ -94,7 +97,7 @@ uwc_status uwc_graph_assign_bits(uwc_graph *graph, const uwc_bits *bits) UWC_MUS
 
 typedef struct uwc_graph_sizes {
     int64_t weighted_nodes, parameters, multiply_adds; /* multiply_adds: one image */
-    int64_t bytes_float, bytes_packed; /* packed: sum of weights * bits / 8 + scales, zero points, biases */
+    int64_t bytes_float, bytes_packed;                 /* packed: sum of weights * bits / 8 + scales, zero points, biases */
 } uwc_graph_sizes;
 void uwc_graph_measure(const uwc_graph *graph, uwc_graph_sizes *out);
 
@@ -102,14 +105,14 @@ void uwc_graph_measure(const uwc_graph *graph, uwc_graph_sizes *out);
 
 typedef struct uwc_exec uwc_exec;
 
-/* Prepares the graph (borrowed, must not change but through uwc_exec_refresh) for batches of at most `batch` images. Kernels are made once per
- * batch size in use. Local. */
+/* Prepares the graph (borrowed, must not change but through uwc_exec_refresh) for batches of at most `batch` images. Kernels are made once
+ * per batch size in use. Local. */
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) UWC_MUST_USE;
 void uwc_exec_destroy(uwc_exec **exec);
 /* Runs on n images: feeds and fetches are values of the graph. Only nodes between feeds and fetches run; a fed value is not recomputed.
  * fetched[i] is borrowed, valid until the next run. `quantized`: quantizers of the values act (where bits > 0). Errors: SHAPE. Local. */
-uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const uwc_tensor *const *fed, int n_feeds,
-                        const int *fetch, int n_fetches, const uwc_tensor **fetched) UWC_MUST_USE;
+uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const uwc_tensor *const *fed, int n_feeds, const int *fetch,
+                        int n_fetches, const uwc_tensor **fetched) UWC_MUST_USE;
 /* Takes over changed weights, bias and bits of `node` (-1: all). Local. */
 uwc_status uwc_exec_refresh(uwc_exec *exec, int node) UWC_MUST_USE;
 /* Largest batch so that the graph's activations stay below `bytes`, 1 <= batch <= most; depends on the graph alone. Local. */
@@ -119,12 +122,12 @@ int64_t uwc_graph_batch(const uwc_graph *graph, int64_t bytes, int64_t most);
 
 typedef struct uwc_unit {
     char *name;
-    int *node, n_nodes;       /* ascending; every node of the graph is in exactly one unit */
-    int *input, n_inputs;     /* activations from outside */
-    int *output, n_outputs;   /* values read outside, or outputs of the network */
-    int n_layers;             /* weighted nodes */
+    int *node, n_nodes;                /* ascending; every node of the graph is in exactly one unit */
+    int *input, n_inputs;              /* activations from outside */
+    int *output, n_outputs;            /* values read outside, or outputs of the network */
+    int n_layers;                      /* weighted nodes */
     int64_t multiply_adds, parameters; /* one image */
-    double work;              /* estimated multiply-adds of its reconstruction, one image */
+    double work;                       /* estimated multiply-adds of its reconstruction, one image */
 } uwc_unit;
 
 typedef struct uwc_partition {
@@ -132,8 +135,8 @@ typedef struct uwc_partition {
     int n_units;
 } uwc_partition;
 
-/* Single-entry, single-exit regions (post-dominators), chains merged up to `max_layers` weighted nodes; regions without weighted nodes join a
- * neighbour. Units are in topological order. Local. */
+/* Single-entry, single-exit regions (post-dominators), chains merged up to `max_layers` weighted nodes; regions without weighted nodes join
+ * a neighbour. Units are in topological order. Local. */
 uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) UWC_MUST_USE;
 void uwc_partition_destroy(uwc_partition **partition);
 

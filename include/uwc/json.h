@@ -50,7 +50,8 @@ const uwc_json *uwc_json_at(const uwc_json *array, int64_t index);
 /* Iteration over an object's members in insertion order: start with *cursor = NULL; false at the end. Key and value are borrowed. Local. */
 bool uwc_json_next(const uwc_json *object, void **cursor, const char **key, const uwc_json **value);
 
-/* Text of the value, owned by the caller: one line (indent 0) or indented. Reals are printed so that they read back to the same double. Local. */
+/* Text of the value, owned by the caller: one line (indent 0) or indented. Reals are printed so that they read back to the same double.
+ * Local. */
 uwc_status uwc_json_print(const uwc_json *json, int indent, char **out) UWC_MUST_USE;
 uwc_status uwc_json_parse(const char *text, size_t bytes, uwc_json **out) UWC_MUST_USE;
 /* Read or write (atomically, indented) a file. Errors: NOTFOUND, IO, FORMAT with the line. Local. */

@@ -9,13 +9,14 @@ extern "C" {
 #endif
 
 /* Reads a file (IR 3-10, opset 7-21, external data beside it) into a finished, simplified graph. DequantizeLinear of constants and
- * QuantizeLinear-DequantizeLinear pairs (with the Clip that bounds them) become quantized weights and quantizers again, so that a graph written
- * by uwc_onnx_write reads back equal. Errors: NOTFOUND, IO, FORMAT, SHAPE, VALUE, UNSUPPORTED (operator, node, list of what is supported). Local. */
+ * QuantizeLinear-DequantizeLinear pairs (with the Clip that bounds them) become quantized weights and quantizers again, so that a graph
+ * written by uwc_onnx_write reads back equal. Errors: NOTFOUND, IO, FORMAT, SHAPE, VALUE, UNSUPPORTED (operator, node, list of what is
+ * supported). Local. */
 uwc_status uwc_onnx_read(const char *path, uwc_graph **out) UWC_MUST_USE;
 /* From bytes; `folder` (may be NULL) is where external data lies. Local. */
 uwc_status uwc_onnx_parse(const void *bytes, size_t size, const char *folder, uwc_graph **out) UWC_MUST_USE;
-/* Opset 13, IR 7, weights as int8 + DequantizeLinear, activations as Clip + QuantizeLinear + DequantizeLinear in uint8. The bytes depend on the
- * graph alone. Batch is symbolic ("N"). *out is owned by the caller. Local. */
+/* Opset 13, IR 7, weights as int8 + DequantizeLinear, activations as Clip + QuantizeLinear + DequantizeLinear in uint8. The bytes depend on
+ * the graph alone. Batch is symbolic ("N"). *out is owned by the caller. Local. */
 uwc_status uwc_onnx_serialize(const uwc_graph *graph, char **out, size_t *size) UWC_MUST_USE;
 uwc_status uwc_onnx_write(const uwc_graph *graph, const char *path) UWC_MUST_USE;
 

@@ -1,4 +1,5 @@
-/* ops: the operators of a network. Floor 2; uses tensor. Two backends of each: oneDNN (or plain vectorised C) and a reference in plain loops.
+/* ops: the operators of a network. Floor 2; uses tensor. Two backends of each: oneDNN (or plain vectorised C) and a reference in plain
+ * loops.
  *
  * Every operator has one output. Shapes are logical (ONNX order); see tensor.h for how tensors lie in memory. The leading dimension of an
  * activation is the number of images; operators are inferred for one image and run at any batch.
@@ -13,35 +14,35 @@ extern "C" {
 #endif
 
 /* X(kind, name, fewest inputs, most inputs (-1: any), description). Inputs that are constants are named in the description. */
-#define UWC_OP_LIST(X)                                                                                                     \
-    X(CONV, "Conv", 2, 3, "x [N,C,H,W], weights [O,C/g,kh,kw] and bias [O] constant; pads, strides, dilations, groups")     \
-    X(LINEAR, "Linear", 2, 3, "x [..,I], weights [O,I] and bias [O] constant: x W^T + b (Gemm, MatMul by a constant)")     \
-    X(BATCH_NORM, "BatchNormalization", 5, 5, "x, scale, bias, mean, variance [C] constant")                               \
-    X(RELU, "Relu", 1, 1, "max(x, 0)")                                                                                     \
-    X(CLIP, "Clip", 1, 1, "min(max(x, low), high)")                                                                        \
-    X(LEAKY_RELU, "LeakyRelu", 1, 1, "x < 0 ? alpha x : x")                                                                \
-    X(SIGMOID, "Sigmoid", 1, 1, "1 / (1 + exp(-x))")                                                                       \
-    X(TANH, "Tanh", 1, 1, "tanh(x)")                                                                                       \
-    X(SOFTMAX, "Softmax", 1, 1, "along `axis`")                                                                            \
-    X(ADD, "Add", 2, 2, "with numpy broadcasting; one input may be constant")                                              \
-    X(SUB, "Sub", 2, 2, "with numpy broadcasting; one input may be constant")                                              \
-    X(MUL, "Mul", 2, 2, "with numpy broadcasting; one input may be constant")                                              \
-    X(CONCAT, "Concat", 1, -1, "along `axis`, not the batch")                                                              \
-    X(MAX_POOL, "MaxPool", 1, 1, "pads, strides, dilations 1, ceil_mode")                                                  \
-    X(AVERAGE_POOL, "AveragePool", 1, 1, "pads, strides, ceil_mode, count_include_pad")                                    \
-    X(GLOBAL_AVERAGE_POOL, "GlobalAveragePool", 1, 1, "mean over H and W, kept as 1")                                      \
-    X(REDUCE_MEAN, "ReduceMean", 1, 1, "over `axes`, not the batch; keepdims")                                             \
-    X(RESHAPE, "Reshape", 1, 1, "to `target`; also Flatten, Squeeze, Unsqueeze; the batch stays in front")                 \
-    X(TRANSPOSE, "Transpose", 1, 1, "`perm`, the batch stays in front")                                                    \
-    X(SLICE, "Slice", 1, 1, "starts, ends, steps (> 0) per axis, not of the batch")                                        \
-    X(PAD, "Pad", 1, 1, "constant value; pads per axis, not of the batch")                                                 \
+#define UWC_OP_LIST(X)                                                                                                                     \
+    X(CONV, "Conv", 2, 3, "x [N,C,H,W], weights [O,C/g,kh,kw] and bias [O] constant; pads, strides, dilations, groups")                    \
+    X(LINEAR, "Linear", 2, 3, "x [..,I], weights [O,I] and bias [O] constant: x W^T + b (Gemm, MatMul by a constant)")                     \
+    X(BATCH_NORM, "BatchNormalization", 5, 5, "x, scale, bias, mean, variance [C] constant")                                               \
+    X(RELU, "Relu", 1, 1, "max(x, 0)")                                                                                                     \
+    X(CLIP, "Clip", 1, 1, "min(max(x, low), high)")                                                                                        \
+    X(LEAKY_RELU, "LeakyRelu", 1, 1, "x < 0 ? alpha x : x")                                                                                \
+    X(SIGMOID, "Sigmoid", 1, 1, "1 / (1 + exp(-x))")                                                                                       \
+    X(TANH, "Tanh", 1, 1, "tanh(x)")                                                                                                       \
+    X(SOFTMAX, "Softmax", 1, 1, "along `axis`")                                                                                            \
+    X(ADD, "Add", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
+    X(SUB, "Sub", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
+    X(MUL, "Mul", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
+    X(CONCAT, "Concat", 1, -1, "along `axis`, not the batch")                                                                              \
+    X(MAX_POOL, "MaxPool", 1, 1, "pads, strides, dilations 1, ceil_mode")                                                                  \
+    X(AVERAGE_POOL, "AveragePool", 1, 1, "pads, strides, ceil_mode, count_include_pad")                                                    \
+    X(GLOBAL_AVERAGE_POOL, "GlobalAveragePool", 1, 1, "mean over H and W, kept as 1")                                                      \
+    X(REDUCE_MEAN, "ReduceMean", 1, 1, "over `axes`, not the batch; keepdims")                                                             \
+    X(RESHAPE, "Reshape", 1, 1, "to `target`; also Flatten, Squeeze, Unsqueeze; the batch stays in front")                                 \
+    X(TRANSPOSE, "Transpose", 1, 1, "`perm`, the batch stays in front")                                                                    \
+    X(SLICE, "Slice", 1, 1, "starts, ends, steps (> 0) per axis, not of the batch")                                                        \
+    X(PAD, "Pad", 1, 1, "constant value; pads per axis, not of the batch")                                                                 \
     X(IDENTITY, "Identity", 1, 1, "x; also Dropout")
 
 typedef enum uwc_op_kind {
 #define UWC_OP_ENUM(kind, name, least, most, text) UWC_OP_##kind,
     UWC_OP_LIST(UWC_OP_ENUM)
 #undef UWC_OP_ENUM
-    UWC_OP_COUNT
+        UWC_OP_COUNT
 } uwc_op_kind;
 
 typedef enum uwc_auto_pad { UWC_PAD_EXPLICIT, UWC_PAD_SAME_UPPER, UWC_PAD_SAME_LOWER, UWC_PAD_VALID } uwc_auto_pad;
@@ -51,21 +52,22 @@ typedef struct uwc_op {
     uwc_op_kind kind;
     /* windows: convolution and pooling; order H, W */
     int64_t kernel[2], stride[2], dilation[2];
-    int64_t pad[4]; /* top, left, bottom, right */
+    int64_t pad[4];        /* top, left, bottom, right */
     uwc_auto_pad auto_pad; /* uwc_op_infer turns it into pad[] and sets it to UWC_PAD_EXPLICIT */
     int64_t group;
     bool ceil_mode, count_include_pad, keepdims;
-    float alpha;        /* LeakyRelu slope */
-    float low, high;    /* Clip */
-    float epsilon;      /* BatchNormalization */
-    float value;        /* Pad */
-    int axis;           /* Softmax, Concat; uwc_op_infer makes it non-negative */
+    float alpha;     /* LeakyRelu slope */
+    float low, high; /* Clip */
+    float epsilon;   /* BatchNormalization */
+    float value;     /* Pad */
+    int axis;        /* Softmax, Concat; uwc_op_infer makes it non-negative */
     int n_axes;
-    int axes[UWC_MAX_RANK];                    /* ReduceMean; made non-negative and ascending */
-    int perm[UWC_MAX_RANK];                    /* Transpose */
-    uwc_shape target;                          /* Reshape: for one image; -1 and 0 allowed, uwc_op_infer resolves them; target.dim[0] = 1 then */
-    int64_t start[UWC_MAX_RANK], end[UWC_MAX_RANK], step[UWC_MAX_RANK]; /* Slice, one per axis of the input (uwc_op_infer clamps as ONNX says) */
-    int64_t before[UWC_MAX_RANK], after[UWC_MAX_RANK];                  /* Pad, one per axis of the input */
+    int axes[UWC_MAX_RANK]; /* ReduceMean; made non-negative and ascending */
+    int perm[UWC_MAX_RANK]; /* Transpose */
+    uwc_shape target;       /* Reshape: for one image; -1 and 0 allowed, uwc_op_infer resolves them; target.dim[0] = 1 then */
+    int64_t start[UWC_MAX_RANK], end[UWC_MAX_RANK],
+        step[UWC_MAX_RANK];                            /* Slice, one per axis of the input (uwc_op_infer clamps as ONNX says) */
+    int64_t before[UWC_MAX_RANK], after[UWC_MAX_RANK]; /* Pad, one per axis of the input */
 } uwc_op;
 
 const char *uwc_op_name(uwc_op_kind kind);
@@ -95,8 +97,8 @@ uwc_status uwc_kernel_create(const uwc_op *op, const uwc_shape *in, const uwc_te
                              uwc_backend backend, uwc_kernel **kernel) UWC_MUST_USE;
 /* Conv and Linear: replaces weights and bias (NULL: none; same shapes as at creation). Local. */
 uwc_status uwc_kernel_set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) UWC_MUST_USE;
-/* Runs on activations (in[i] is ignored where input i is a constant). `out` has the output's shape and layout. The result is the same at any
- * number of threads. Local. */
+/* Runs on activations (in[i] is ignored where input i is a constant). `out` has the output's shape and layout. The result is the same at
+ * any number of threads. Local. */
 uwc_status uwc_kernel_run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) UWC_MUST_USE;
 void uwc_kernel_destroy(uwc_kernel **kernel);
 

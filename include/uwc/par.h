@@ -1,5 +1,5 @@
-/* par: processes and messages. Floor 1; uses base. The only public face of MPI: no header of this project includes mpi.h but src/par/par_mpi.h.
- * A program may run without mpirun: it is then rank 0 of 1.
+/* par: processes and messages. Floor 1; uses base. The only public face of MPI: no header of this project includes mpi.h but
+ * src/par/par_mpi.h. A program may run without mpirun: it is then rank 0 of 1.
  */
 #ifndef UWC_PAR_H
 #define UWC_PAR_H
@@ -30,7 +30,8 @@ uwc_status uwc_comm_barrier(uwc_comm *comm) UWC_MUST_USE;
 uwc_status uwc_comm_broadcast(uwc_comm *comm, int root, void *data, size_t bytes) UWC_MUST_USE;
 /* As above for a buffer whose length only `root` knows: elsewhere *data is allocated, owned by the caller. Collective. */
 uwc_status uwc_comm_broadcast_buffer(uwc_comm *comm, int root, char **data, size_t *bytes) UWC_MUST_USE;
-/* Buffers of all ranks to rank `root`: parts[r], bytes[r], owned by the caller, each freed with uwc_free, then the arrays. NULL elsewhere. Collective. */
+/* Buffers of all ranks to rank `root`: parts[r], bytes[r], owned by the caller, each freed with uwc_free, then the arrays. NULL elsewhere.
+ * Collective. */
 uwc_status uwc_comm_gather(uwc_comm *comm, int root, const void *data, size_t bytes, char ***parts, size_t **sizes) UWC_MUST_USE;
 /* Largest value over the ranks. Collective. */
 uwc_status uwc_comm_max(uwc_comm *comm, int64_t mine, int64_t *out) UWC_MUST_USE;

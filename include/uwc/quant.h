@@ -20,9 +20,9 @@ typedef struct uwc_quantizer {
 typedef struct uwc_weights {
     int bits;
     int64_t rows, cols;
-    int8_t *q;      /* [rows, cols] */
-    float *scale;   /* [rows], > 0 */
-    int32_t *zero;  /* [rows] */
+    int8_t *q;     /* [rows, cols] */
+    float *scale;  /* [rows], > 0 */
+    int32_t *zero; /* [rows] */
 } uwc_weights;
 
 /* Least and largest level of weights at `bits`. Local. */

@@ -21,7 +21,7 @@ typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double damp;       /* ridge as a fraction of the mean diagonal */
+    double damp; /* ridge as a fraction of the mean diagonal */
     uint64_t seed;
     uwc_backend backend;
     int64_t batch_bytes; /* activations of one batch stay below this; part of the result's definition */
@@ -31,18 +31,24 @@ typedef struct uwc_recon_options {
 typedef struct uwc_stream {
     void *self;
     int64_t images;
-    /* Boundary input `input` (index into graph->input) of images [first, first + out->shape.dim[0]), from the quantized or the float network. */
+    /* Boundary input `input` (index into graph->input) of images [first, first + out->shape.dim[0]), from the quantized or the float
+     * network. */
     uwc_status (*read)(void *self, int input, bool quantized, int64_t first, uwc_tensor *out);
     /* Output `output` of the reconstructed unit, in ascending order of images; NULL where nobody wants it. */
     uwc_status (*write)(void *self, int output, int64_t first, const uwc_tensor *images);
     /* Called now and then; another status than OK ends the reconstruction with it. May be NULL. */
     uwc_status (*poll)(void *self);
+    /* A team shares the samples of a unit: member m of `members` (a power of two, at most UWC_SHARDS) works on the shards
+     * [m, m+1) * UWC_SHARDS / members and solves every layer as the others do. combine replaces sum[count] by the sum over the members, added
+     * pairwise (0+1, 2+3, then the pairs, ...) as one member would add its shards. members 0 or 1: alone, combine may be NULL. */
+    int member, members;
+    uwc_status (*combine)(void *self, double *sum, int64_t count);
 } uwc_stream;
 
 typedef struct uwc_layer_result {
-    char *node;           /* name */
+    char *node; /* name */
     uwc_weights *weights;
-    float *bias;          /* [rows] */
+    float *bias; /* [rows] */
 } uwc_layer_result;
 
 typedef struct uwc_edge_result {
@@ -59,23 +65,26 @@ typedef struct uwc_unit_result {
     double seconds;                 /* not part of the unit's file */
 } uwc_unit_result;
 
-/* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when done
- * with the solution. Local. */
-uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream, uwc_unit_result **out) UWC_MUST_USE;
+/* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when
+ * done with the solution. Local. */
+uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
+                          uwc_unit_result **out) UWC_MUST_USE;
 void uwc_unit_result_destroy(uwc_unit_result **result);
 /* Puts a result into the graph that has nodes and values of its names. Local. */
 uwc_status uwc_unit_result_apply(const uwc_unit_result *result, uwc_graph *graph) UWC_MUST_USE;
 
 /* ---- one layer from its statistics (the inner step, public for tests and for other programs) ------------------------------------ */
 
-/* A [n+1,n+1] = mean p p^T (p with a 1 appended), Y [rows,n+1] = mean y p^T, W0 [rows,n+1] weights with the bias last; all row-major double. */
+/* A [n+1,n+1] = mean p p^T (p with a 1 appended), Y [rows,n+1] = mean y p^T, W0 [rows,n+1] weights with the bias last; all row-major
+ * double. */
 typedef struct uwc_layer_statistics {
     int64_t rows, n;
     const double *A, *Y, *W0;
 } uwc_layer_statistics;
 
 /* weights (created with bits, rows, n) and bias [rows] that minimise mean |w' p + b - y|^2. Errors: MATH. Local. */
-uwc_status uwc_recon_layer(const uwc_layer_statistics *statistics, bool asymmetric, double damp, uwc_weights *weights, double *bias) UWC_MUST_USE;
+uwc_status uwc_recon_layer(const uwc_layer_statistics *statistics, bool asymmetric, double damp, uwc_weights *weights,
+                           double *bias) UWC_MUST_USE;
 /* Nearest rounding of W [rows,n] (float, row stride `stride`) with the per-channel scale of least square error. Local. */
 uwc_status uwc_recon_nearest(const float *w, int64_t stride, bool asymmetric, uwc_weights *weights) UWC_MUST_USE;
 

@@ -34,7 +34,8 @@ bool uwc_archive_has(const uwc_archive *archive, const char *path);
 /* Shape and stored type of a dataset. Errors: FORMAT (absent). Local. */
 uwc_status uwc_archive_shape(const uwc_archive *archive, const char *path, uwc_dtype *dtype, uwc_shape *shape) UWC_MUST_USE;
 /* Rows [first, first+count) of the leading dimension, converted to `dtype`, into out. Errors: FORMAT, SHAPE. Local. */
-uwc_status uwc_archive_get(const uwc_archive *archive, const char *path, uwc_dtype dtype, int64_t first, int64_t count, void *out) UWC_MUST_USE;
+uwc_status uwc_archive_get(const uwc_archive *archive, const char *path, uwc_dtype dtype, int64_t first, int64_t count,
+                           void *out) UWC_MUST_USE;
 /* Whole dataset as a plain tensor, owned by the caller. Local. */
 uwc_status uwc_archive_get_tensor(const uwc_archive *archive, const char *path, uwc_dtype dtype, uwc_tensor **out) UWC_MUST_USE;
 uwc_status uwc_archive_get_string(const uwc_archive *archive, const char *path, char **out) UWC_MUST_USE;
@@ -49,7 +50,8 @@ void uwc_cache_close(uwc_cache **cache);
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);
 /* Writer of one shard: images arrive in order, then publish. Layout in the file is that in memory. Local. */
 typedef struct uwc_cache_writer uwc_cache_writer;
-uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images, uwc_cache_writer **out) UWC_MUST_USE;
+uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images,
+                                 uwc_cache_writer **out) UWC_MUST_USE;
 uwc_status uwc_cache_writer_append(uwc_cache_writer *writer, const uwc_tensor *images) UWC_MUST_USE;
 /* Publishes and frees the writer, also on failure; an incomplete shard is an error. Local. */
 uwc_status uwc_cache_writer_publish(uwc_cache_writer **writer) UWC_MUST_USE;
@@ -84,7 +86,8 @@ int64_t uwc_dataset_images(const uwc_dataset *dataset);
 uwc_shape uwc_dataset_shape(const uwc_dataset *dataset);
 bool uwc_dataset_has_labels(const uwc_dataset *dataset);
 int64_t uwc_dataset_label(const uwc_dataset *dataset, int64_t image);
-/* Images [first, first+out->shape.dim[0]) preprocessed into `out` (float32 activation, channels last). Errors: also VALUE (NaN or Inf) with the image. Local. */
+/* Images [first, first+out->shape.dim[0]) preprocessed into `out` (float32 activation, channels last). Errors: also VALUE (NaN or Inf) with
+ * the image. Local. */
 uwc_status uwc_dataset_read(uwc_dataset *dataset, int64_t first, uwc_tensor *out) UWC_MUST_USE;
 /* A hash of the raw images and preprocessing, so that a resume on other data is noticed (cheap: sizes, names, a few images). Local. */
 uwc_status uwc_dataset_fingerprint(uwc_dataset *dataset, uint64_t *out) UWC_MUST_USE;

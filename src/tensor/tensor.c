@@ -9,7 +9,8 @@ uwc_status uwc_tensor_create(uwc_dtype dtype, uwc_shape shape, uwc_layout layout
     for (int i = 0; i < shape.rank; i++) {
         UWC_CHECK(shape.dim[i] >= 0, UWC_E_SHAPE, "negative dimension in %s", uwc_shape_print(shape, text));
     }
-    UWC_CHECK(layout == UWC_PLAIN || shape.rank == 4, UWC_E_SHAPE, "channels-last needs four dimensions, not %s", uwc_shape_print(shape, text));
+    UWC_CHECK(layout == UWC_PLAIN || shape.rank == 4, UWC_E_SHAPE, "channels-last needs four dimensions, not %s",
+              uwc_shape_print(shape, text));
     uwc_tensor *tensor;
     UWC_TRY(uwc_calloc(1, sizeof *tensor, &tensor));
     uwc_status st = uwc_calloc(uwc_shape_count(shape), uwc_dtype_bytes(dtype), &tensor->data);

@@ -1,0 +1,17 @@
+/* Private to module graph. */
+#ifndef UWC_GRAPH_IMPL_H
+#define UWC_GRAPH_IMPL_H
+
+#include <uwc/graph.h>
+
+/* Sorts the nodes topologically, keeping their order where it is one already; sets value->producer. Errors: FORMAT (cycle). */
+uwc_status uwc_graph__sort(uwc_graph *graph);
+/* Drops nodes that reach no output and values that nobody uses; indices change. */
+uwc_status uwc_graph__prune(uwc_graph *graph);
+/* Frees what a node or value owns. */
+void uwc_graph__clear_node(uwc_node *node);
+void uwc_graph__clear_value(uwc_value *value);
+/* True where value is read by a node or is an output of the network other than through `node`. */
+bool uwc_graph__has_other_use(const uwc_graph *graph, int value, int node);
+
+#endif

@@ -1,0 +1,217 @@
+/* Basic-Units. In topological order, a place between two nodes that a single value crosses separates the network: all that lies in front of
+ * it reaches the rest through that value alone (it post-dominates the input and dominates the output). Between two such places lies a
+ * region with one entry and one exit: a single operator, or a whole residual or inception block. Regions become units. */
+#include "graph_impl.h"
+
+#include <string.h>
+
+typedef struct region {
+    int first, last; /* nodes */
+    int layers;      /* weighted nodes */
+    bool chain;      /* no joining of branches inside */
+} region;
+
+/* last_reader[v]: the last node that reads value v; n_nodes for outputs of the network. */
+static void find_last_readers(const uwc_graph *graph, int *last_reader) {
+    for (int v = 0; v < graph->n_values; v++) {
+        last_reader[v] = -1;
+    }
+    for (int i = 0; i < graph->n_nodes; i++) {
+        for (int k = 0; k < graph->node[i].n_in; k++) {
+            last_reader[graph->node[i].in[k]] = i;
+        }
+    }
+}
+
+/* How many activations made at or before node i are read behind it. */
+static int crossing(const uwc_graph *graph, const int *last_reader, int i) {
+    int count = 0;
+    for (int v = 0; v < graph->n_values; v++) {
+        const uwc_value *value = &graph->value[v];
+        count += value->constant == NULL && value->producer <= i && last_reader[v] > i;
+    }
+    return count;
+}
+
+static uwc_status find_regions(const uwc_graph *graph, region *list, int *n) {
+    int *last_reader;
+    UWC_TRY(uwc_calloc(graph->n_values, sizeof *last_reader, &last_reader));
+    find_last_readers(graph, last_reader);
+    *n = 0;
+    int first = 0, layers = 0;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        layers += uwc_op_is_weighted(graph->node[i].op.kind);
+        if (i + 1 == graph->n_nodes || crossing(graph, last_reader, i) <= 1) {
+            list[(*n)++] = (region){.first = first, .last = i, .layers = layers, .chain = first == i};
+            first = i + 1;
+            layers = 0;
+        }
+    }
+    uwc_free(&last_reader);
+    return UWC_OK;
+}
+
+/* Regions without weights join the one in front (activations and pooling stay with their layer), leading ones the one behind; then single
+ * operators in a row merge up to max_layers. Returns the new number of regions. */
+static int merge_regions(region *list, int n, int max_layers) {
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        region *last = kept > 0 ? &list[kept - 1] : NULL;
+        bool joins = last != NULL && (list[i].layers == 0 || last->layers == 0 ||
+                                      (last->chain && list[i].chain && last->layers + list[i].layers <= max_layers));
+        if (joins) {
+            last->chain = last->chain && list[i].chain;
+            last->last = list[i].last;
+            last->layers += list[i].layers;
+        } else {
+            list[kept++] = list[i];
+        }
+    }
+    return kept;
+}
+
+/* Multiply-adds of reconstructing a layer, per image: Gram matrix and cross products over its output positions, and a few passes. */
+static double layer_work(const uwc_node *node, int64_t multiply_adds, uwc_shape weights) {
+    double rows = (double)weights.dim[0], cols = (double)uwc_shape_per_image(weights),
+           groups = node->op.kind == UWC_OP_CONV ? (double)node->op.group : 1;
+    double positions = rows * cols > 0 ? (double)multiply_adds / (rows * cols) : 0;
+    return positions * groups * cols * cols / 2 + 6 * (double)multiply_adds;
+}
+
+static bool in_range(int node, const region *part) {
+    return node >= part->first && node <= part->last;
+}
+
+static bool leaves(const uwc_graph *graph, int value, const region *part) {
+    for (int i = 0; i < graph->n_outputs; i++) {
+        if (graph->output[i] == value) {
+            return true;
+        }
+    }
+    for (int i = part->last + 1; i < graph->n_nodes; i++) {
+        for (int k = 0; k < graph->node[i].n_in; k++) {
+            if (graph->node[i].in[k] == value) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool listed(const int *list, int n, int value) {
+    for (int i = 0; i < n; i++) {
+        if (list[i] == value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void measure_node(const uwc_graph *graph, const uwc_node *node, uwc_unit *unit) {
+    if (!uwc_op_is_weighted(node->op.kind)) {
+        return;
+    }
+    uwc_shape in[3];
+    for (int k = 0; k < node->n_in; k++) {
+        in[k] = graph->value[node->in[k]].shape;
+    }
+    int64_t multiply_adds = uwc_op_multiply_adds(&node->op, in, graph->value[node->out].shape);
+    unit->n_layers++;
+    unit->multiply_adds += multiply_adds;
+    unit->parameters += uwc_shape_count(in[1]) + (node->n_in == 3 ? uwc_shape_count(in[2]) : 0);
+    unit->work += layer_work(node, multiply_adds, in[1]);
+}
+
+/* The part of the layers' names that all share, cut at a '/' or '.'; the first layer's name where that is nothing. */
+static uwc_status name_unit(const uwc_graph *graph, const region *part, char **out) {
+    const char *first = NULL;
+    size_t common = 0;
+    for (int i = part->first; i <= part->last; i++) {
+        if (!uwc_op_is_weighted(graph->node[i].op.kind)) {
+            continue;
+        }
+        const char *name = graph->node[i].name;
+        if (first == NULL) {
+            first = name;
+            common = strlen(name);
+            continue;
+        }
+        size_t same = 0;
+        while (same < common && name[same] == first[same]) {
+            same++;
+        }
+        while (same > 0 && first[same] != '/' && !(first[same - 1] == '/' || first[same - 1] == '.')) {
+            same--;
+        }
+        common = same;
+    }
+    first = first == NULL ? graph->node[part->first].name : first;
+    while (common > 1 && (first[common - 1] == '/' || first[common - 1] == '.')) {
+        common--;
+    }
+    return common <= 1 ? uwc_strdup(first, out) : uwc_format(out, "%.*s", (int)common, first);
+}
+
+static uwc_status fill_unit(const uwc_graph *graph, const region *part, uwc_unit *unit) {
+    int n = part->last - part->first + 1, inputs = 0;
+    for (int i = part->first; i <= part->last; i++) {
+        inputs += graph->node[i].n_in;
+    }
+    UWC_TRY(name_unit(graph, part, &unit->name));
+    UWC_TRY(uwc_calloc(n, sizeof *unit->node, &unit->node));
+    UWC_TRY(uwc_calloc(inputs, sizeof *unit->input, &unit->input));
+    UWC_TRY(uwc_calloc(n, sizeof *unit->output, &unit->output));
+    for (int i = part->first; i <= part->last; i++) {
+        const uwc_node *node = &graph->node[i];
+        unit->node[unit->n_nodes++] = i;
+        measure_node(graph, node, unit);
+        for (int k = 0; k < node->n_in; k++) {
+            const uwc_value *value = &graph->value[node->in[k]];
+            if (value->constant == NULL && !in_range(value->producer, part) && !listed(unit->input, unit->n_inputs, node->in[k])) {
+                unit->input[unit->n_inputs++] = node->in[k];
+            }
+        }
+        if (leaves(graph, node->out, part)) {
+            unit->output[unit->n_outputs++] = node->out;
+        }
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) {
+    *out = NULL;
+    region *list = NULL;
+    uwc_partition *partition = NULL;
+    int n = 0;
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof *list, &list), done);
+    UWC_TRY_GOTO(st, find_regions(graph, list, &n), done);
+    n = merge_regions(list, n, max_layers);
+    UWC_TRY_GOTO(st, uwc_calloc(1, sizeof *partition, &partition), done);
+    UWC_TRY_GOTO(st, uwc_calloc(n, sizeof *partition->unit, &partition->unit), done);
+    partition->n_units = n;
+    for (int i = 0; i < n; i++) {
+        UWC_TRY_GOTO(st, fill_unit(graph, &list[i], &partition->unit[i]), done);
+    }
+    *out = partition;
+    partition = NULL;
+done:
+    uwc_partition_destroy(&partition);
+    uwc_free(&list);
+    return st;
+}
+
+void uwc_partition_destroy(uwc_partition **out) {
+    uwc_partition *partition = *out;
+    if (partition == NULL) {
+        return;
+    }
+    for (int i = 0; i < partition->n_units; i++) {
+        uwc_free(&partition->unit[i].name);
+        uwc_free(&partition->unit[i].node);
+        uwc_free(&partition->unit[i].input);
+        uwc_free(&partition->unit[i].output);
+    }
+    uwc_free(&partition->unit);
+    uwc_free(out);
+}

@@ -1,0 +1,114 @@
+#include "onednn.h"
+
+uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t status) {
+    uwc_status own = status == dnnl_out_of_memory ? UWC_E_NOMEM : status == dnnl_unimplemented ? UWC_E_UNSUPPORTED : UWC_E_LIBRARY;
+    UWC_CHECK(status == dnnl_success, own, "%s: oneDNN %s gives status %d", name, call, (int)status);
+    return UWC_OK;
+}
+
+uwc_status uwc_ops__describe(const char *name, uwc_shape shape, dnnl_format_tag_t tag, dnnl_memory_desc_t *desc) {
+    dnnl_dims_t dims = {0};
+    for (int i = 0; i < shape.rank; i++) {
+        dims[i] = shape.dim[i];
+    }
+    return uwc_ops__dnnl(name, "memory descriptor", dnnl_memory_desc_init_by_tag(desc, shape.rank, dims, dnnl_f32, tag));
+}
+
+uwc_ops__pair uwc_ops__pair_of(int64_t h, int64_t w) {
+    return (uwc_ops__pair){{h, w}};
+}
+
+static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t desc) {
+    dnnl_primitive_attr_t attributes;
+    dnnl_primitive_desc_t made = NULL;
+    UWC_TRY(uwc_ops__dnnl(own->name, "attributes", dnnl_primitive_attr_create(&attributes)));
+    uwc_status st =
+        uwc_ops__dnnl(own->name, "scratchpad mode", dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user));
+    if (st == UWC_OK) {
+        st = uwc_ops__dnnl(own->name, "primitive descriptor", dnnl_primitive_desc_create(&made, desc, attributes, own->engine, NULL));
+    }
+    if (st == UWC_OK) {
+        st = uwc_ops__dnnl(own->name, "primitive", dnnl_primitive_create(&own->primitive, made));
+    }
+    dnnl_primitive_desc_destroy(made);
+    dnnl_primitive_attr_destroy(attributes);
+    return st;
+}
+
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) {
+    own->name = name;
+    UWC_TRY(uwc_ops__dnnl(name, "engine", dnnl_engine_create(&own->engine, dnnl_cpu, 0)));
+    UWC_TRY(uwc_ops__dnnl(name, "stream", dnnl_stream_create(&own->stream, own->engine, dnnl_stream_default_flags)));
+    UWC_TRY(make_primitive(own, desc));
+    return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);
+}
+
+uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool owns_memory) {
+    const_dnnl_primitive_desc_t made;
+    UWC_CHECK(own->n_args < UWC_OPS__ARGUMENTS, UWC_E_INTERNAL, "%s: more than %d arguments", own->name, UWC_OPS__ARGUMENTS);
+    UWC_TRY(uwc_ops__dnnl(own->name, "primitive query", dnnl_primitive_get_primitive_desc(own->primitive, &made)));
+    const dnnl_memory_desc_t *desc = dnnl_primitive_desc_query_md(made, dnnl_query_exec_arg_md, argument);
+    UWC_CHECK(desc != NULL, UWC_E_LIBRARY, "%s: oneDNN does not know argument %d", own->name, argument);
+    if (owns_memory) {
+        UWC_TRY(uwc_calloc((int64_t)dnnl_memory_desc_get_size(desc), 1, &own->owned[own->n_args]));
+    }
+    dnnl_exec_arg_t *arg = &own->arg[own->n_args++];
+    arg->arg = argument;
+    return uwc_ops__dnnl(own->name, "memory", dnnl_memory_create(&arg->memory, desc, own->engine, own->owned[own->n_args - 1]));
+}
+
+static dnnl_memory_t find(const uwc_ops__primitive *own, int argument) {
+    for (int i = 0; i < own->n_args; i++) {
+        if (own->arg[i].arg == argument) {
+            return own->arg[i].memory;
+        }
+    }
+    return NULL;
+}
+
+static uwc_status run_reorder(uwc_ops__primitive *own, dnnl_memory_t from, dnnl_memory_t to) {
+    const dnnl_memory_desc_t *from_desc, *to_desc;
+    dnnl_primitive_desc_t made = NULL;
+    dnnl_primitive_t reorder = NULL;
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_memory_desc(from, &from_desc)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_memory_desc(to, &to_desc)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "reorder descriptor",
+                          dnnl_reorder_primitive_desc_create(&made, from_desc, own->engine, to_desc, own->engine, NULL)));
+    uwc_status st = uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_create(&reorder, made));
+    if (st == UWC_OK) {
+        dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+        st = uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_execute(reorder, own->stream, 2, arg));
+    }
+    if (st == UWC_OK) {
+        st = uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
+    }
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(made);
+    return st;
+}
+
+uwc_status uwc_ops__primitive_fill(uwc_ops__primitive *own, int argument, const dnnl_memory_desc_t *desc, const float *data) {
+    dnnl_memory_t from;
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory", dnnl_memory_create(&from, desc, own->engine, (void *)(uintptr_t)data)));
+    uwc_status st = run_reorder(own, from, find(own, argument));
+    dnnl_memory_destroy(from);
+    return st;
+}
+
+uwc_status uwc_ops__primitive_run(uwc_ops__primitive *own, const float *x, float *y) {
+    UWC_TRY(uwc_ops__dnnl(own->name, "input", dnnl_memory_set_data_handle(find(own, DNNL_ARG_SRC), (void *)(uintptr_t)x)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "output", dnnl_memory_set_data_handle(find(own, DNNL_ARG_DST), y)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "execution", dnnl_primitive_execute(own->primitive, own->stream, own->n_args, own->arg)));
+    return uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
+}
+
+void uwc_ops__primitive_close(uwc_ops__primitive *own) {
+    for (int i = 0; i < UWC_OPS__ARGUMENTS; i++) {
+        dnnl_memory_destroy(own->arg[i].memory);
+        uwc_free(&own->owned[i]);
+    }
+    dnnl_primitive_destroy(own->primitive);
+    dnnl_stream_destroy(own->stream);
+    dnnl_engine_destroy(own->engine);
+    *own = (uwc_ops__primitive){.name = NULL};
+}

@@ -1,0 +1,78 @@
+#include "onednn.h"
+
+#include <string.h>
+
+/* Element-wise operators of one input. In place where x and y are the same. */
+
+/* Comparisons are written so that NaN stays NaN. */
+static void relu(const float *x, float *y, int64_t count) {
+#pragma omp parallel for simd if (count > UWC_OPS__PARALLEL)
+    for (int64_t i = 0; i < count; i++) {
+        y[i] = x[i] < 0 ? 0 : x[i];
+    }
+}
+
+static void clip(const float *x, float *y, int64_t count, float low, float high) {
+#pragma omp parallel for simd if (count > UWC_OPS__PARALLEL)
+    for (int64_t i = 0; i < count; i++) {
+        float above = x[i] < low ? low : x[i];
+        y[i] = above > high ? high : above;
+    }
+}
+
+static void leaky_relu(const float *x, float *y, int64_t count, float alpha) {
+#pragma omp parallel for simd if (count > UWC_OPS__PARALLEL)
+    for (int64_t i = 0; i < count; i++) {
+        float scaled = alpha * x[i];
+        y[i] = x[i] < 0 ? scaled : x[i];
+    }
+}
+
+static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
+    const uwc_op *op = &kernel->op;
+    int64_t count = uwc_shape_count(out->shape);
+    switch (op->kind) {
+    case UWC_OP_RELU:
+        relu(in[0]->f32, out->f32, count);
+        break;
+    case UWC_OP_CLIP:
+        clip(in[0]->f32, out->f32, count, op->low, op->high);
+        break;
+    case UWC_OP_LEAKY_RELU:
+        leaky_relu(in[0]->f32, out->f32, count, op->alpha);
+        break;
+    default: /* Identity */
+        memmove(out->data, in[0]->data, uwc_tensor_bytes(out));
+        break;
+    }
+    return UWC_OK;
+}
+
+/* Sigmoid and Tanh by oneDNN, which has vector code for the exponential. The state is the primitive. */
+static uwc_status prepare_sigmoid(uwc_kernel *kernel, const uwc_tensor *const *constant) {
+    (void)constant;
+    const char *name = uwc_op_name(kernel->op.kind);
+    dnnl_alg_kind_t algorithm = kernel->op.kind == UWC_OP_SIGMOID ? dnnl_eltwise_logistic : dnnl_eltwise_tanh;
+    dnnl_memory_desc_t flat;
+    dnnl_eltwise_desc_t desc;
+    UWC_TRY(uwc_calloc(1, sizeof(uwc_ops__primitive), &kernel->state));
+    UWC_TRY(uwc_ops__describe(name, uwc_shape_1d(uwc_shape_count(kernel->out)), dnnl_x, &flat));
+    UWC_TRY(uwc_ops__dnnl(name, "descriptor", dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, algorithm, &flat, 0, 0)));
+    UWC_TRY(uwc_ops__primitive_open(kernel->state, name, &desc));
+    UWC_TRY(uwc_ops__primitive_add(kernel->state, DNNL_ARG_SRC, false));
+    return uwc_ops__primitive_add(kernel->state, DNNL_ARG_DST, false);
+}
+
+static uwc_status run_sigmoid(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
+    return uwc_ops__primitive_run(kernel->state, in[0]->f32, out->f32);
+}
+
+static void release_sigmoid(uwc_kernel *kernel) {
+    if (kernel->state != NULL) {
+        uwc_ops__primitive_close(kernel->state);
+    }
+    uwc_free(&kernel->state);
+}
+
+const uwc_ops__methods uwc_ops__pointwise = {.run = run};
+const uwc_ops__methods uwc_ops__sigmoid = {.prepare = prepare_sigmoid, .run = run_sigmoid, .release = release_sigmoid};
