@@ -5,8 +5,8 @@
 #include <uwc/base.h>
 
 /* How hard the pictures are; chosen so that the trained network is right on 93-98 % of them. */
-static const double CONTRAST_LEAST = 0.18, CONTRAST_MOST = 0.6, NOISE_LEAST = 0.02, NOISE_MOST = 0.10, TURN_MOST = 0.5, SHEAR_MOST = 0.25,
-                    SIZE_LEAST = 7.0, SIZE_MOST = 12.0, OCCLUSION_MOST = 5.0;
+static const double CONTRAST_LEAST = 0.20, CONTRAST_MOST = 0.6, NOISE_LEAST = 0.02, NOISE_MOST = 0.09, TURN_MOST = 0.45, SHEAR_MOST = 0.22,
+                    SIZE_LEAST = 7.5, SIZE_MOST = 12.0, OCCLUSION_MOST = 4.5;
 enum { DISTRACTORS_MOST = 3, GRATINGS = 2, STROKES_MOST = 5 };
 
 typedef struct vec {

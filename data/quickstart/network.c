@@ -111,7 +111,7 @@ static int add_residual(builder *b, const char *name, int x, int64_t channels) {
     window w = {channels, channels, 3, 1, 1};
     int inner = add_relu(b, text[1], add_conv(b, text[0], x, w, 1.0));
     uwc_op op = uwc_op_make(UWC_OP_ADD);
-    int sum = add_node(b, text[3], &op, (int[]){x, add_conv(b, text[2], inner, w, 1.0)}, 2);
+    int sum = add_node(b, text[3], &op, (int[]){x, add_conv(b, text[2], inner, w, 0.3)}, 2);
     return add_relu(b, text[4], sum);
 }
 

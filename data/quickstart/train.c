@@ -12,7 +12,7 @@
 #include "trainer.h"
 
 enum { SEED = 1, BATCH = 64, STEPS = 3500, WARM_UP = 100, REPORT = 250, TEST_IMAGES = 1500 };
-static const double RATE = 6e-3;
+static const double RATE = 4e-3;
 
 typedef struct session {
     uwc_graph *graph;
