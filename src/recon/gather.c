@@ -66,8 +66,16 @@ typedef struct pass {
     const uwc_aim *aim;
     int *fetch_quantized, *fetch_float;
     const uwc_tensor **got_quantized, **got_float;
-    float *x, *y; /* the layer's quantized input; its target */
+    uwc_scratch *scratch;
+    float *x, *y;              /* buffers of a full batch */
+    const float *input, *wanted; /* the layer's quantized input and its target, in a buffer or where the executors left them */
 } pass;
+
+static void geometry_of(const pass *w, int64_t images, uwc_geometry *out) {
+    const uwc_value *value = w->paths->unit->value;
+    uwc_recon__geometry(&w->node->op, uwc_shape_batch(value[w->node->in[0]].shape, images), value[w->node->in[1]].shape,
+                        uwc_shape_batch(value[w->node->out].shape, images), out);
+}
 
 static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, pass *w) {
     *w = (pass){.paths = p, .node = &p->quantized->node[node], .aim = aim};
@@ -76,6 +84,9 @@ static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, pass *w)
     UWC_TRY(uwc_calloc(n, sizeof *w->fetch_float, &w->fetch_float));
     UWC_TRY(uwc_calloc(n, sizeof *w->got_quantized, &w->got_quantized));
     UWC_TRY(uwc_calloc(n, sizeof *w->got_float, &w->got_float));
+    uwc_geometry geometry;
+    geometry_of(w, 1, &geometry);
+    UWC_TRY(uwc_recon__scratch_create(&geometry, &w->scratch));
     UWC_TRY(uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->in[0]].shape), sizeof *w->x, &w->x));
     return uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->out].shape), sizeof *w->y, &w->y);
 }
@@ -85,18 +96,23 @@ static void close_pass(pass *w) {
     uwc_free(&w->fetch_float);
     uwc_free(&w->got_quantized);
     uwc_free(&w->got_float);
+    uwc_recon__scratch_destroy(&w->scratch);
     uwc_free(&w->x);
     uwc_free(&w->y);
 }
 
-static void subtract(float *y, const float *other, int64_t count) {
+/* wanted = wanted - other, in the buffer. */
+static void subtract(pass *w, const float *other, int64_t count) {
+    const float *from = w->wanted;
+    float *y = w->y;
 #pragma omp parallel for simd schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        y[i] -= other[i];
+        y[i] = from[i] - other[i];
     }
+    w->wanted = y;
 }
 
-/* Runs both paths on the loaded batch; sets w->x and w->y. */
+/* Runs both paths on the loaded batch; sets w->input and w->wanted. */
 static uwc_status run_paths(pass *w, int64_t images) {
     uwc_paths *p = w->paths;
     int nq = 0, nf = 0;
@@ -113,19 +129,17 @@ static uwc_status run_paths(pass *w, int64_t images) {
     UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, w->fetch_quantized, nq, w->got_quantized));
     const uwc_value *edge = &p->quantized->value[w->node->in[0]];
     int64_t inputs = images * uwc_shape_count(edge->shape), outputs = images * uwc_shape_count(p->unit->value[w->node->out].shape);
+    w->input = w->got_quantized[0]->f32;
     if (edge->quantizer.bits > 0) {
-        uwc_quantizer_apply(&edge->quantizer, w->got_quantized[0]->f32, inputs, w->x);
-    } else {
-        uwc_tensor copy = uwc_tensor_view(UWC_F32, w->got_quantized[0]->shape, w->got_quantized[0]->layout, w->x);
-        UWC_TRY(uwc_tensor_convert(w->got_quantized[0], &copy));
+        uwc_quantizer_apply(&edge->quantizer, w->input, inputs, w->x);
+        w->input = w->x;
     }
-    uwc_tensor target = uwc_tensor_view(UWC_F32, w->got_float[0]->shape, w->got_float[0]->layout, w->y);
-    UWC_TRY(uwc_tensor_convert(w->got_float[0], &target));
+    w->wanted = w->got_float[0]->f32;
     for (int i = 1; i < nf; i++) {
-        subtract(w->y, w->got_float[i]->f32, outputs);
+        subtract(w, w->got_float[i]->f32, outputs);
     }
     for (int i = 1; i < nq; i++) {
-        subtract(w->y, w->got_quantized[i]->f32, outputs);
+        subtract(w, w->got_quantized[i]->f32, outputs);
     }
     return UWC_OK;
 }
@@ -137,21 +151,17 @@ static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
     for (int64_t at = 0; at < images; at += p->batch) {
         int64_t count = images - at < p->batch ? images - at : p->batch;
         uwc_geometry geometry;
-        uwc_shape in = uwc_shape_batch(p->unit->value[w->node->in[0]].shape, count);
-        uwc_shape result = uwc_shape_batch(p->unit->value[w->node->out].shape, count);
-        uwc_recon__geometry(&w->node->op, in, p->unit->value[w->node->in[1]].shape, result, &geometry);
+        geometry_of(w, count, &geometry);
         UWC_TRY(uwc_recon__paths_load(p, first + at, count, true, true));
         UWC_TRY(run_paths(w, count));
-        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->x, w->y));
+        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->scratch, w->input, w->wanted));
     }
     return UWC_OK;
 }
 
 static uwc_status new_statistics(const pass *w, uwc_statistics **out) {
-    const uwc_graph *unit = w->paths->unit;
     uwc_geometry g;
-    uwc_recon__geometry(&w->node->op, unit->value[w->node->in[0]].shape, unit->value[w->node->in[1]].shape, unit->value[w->node->out].shape,
-                        &g);
+    geometry_of(w, 1, &g);
     return uwc_recon__statistics_create(g.groups, g.rows, g.cols, out);
 }
 

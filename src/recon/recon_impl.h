@@ -39,11 +39,14 @@ typedef struct uwc_statistics {
 
 uwc_status uwc_recon__statistics_create(int64_t groups, int64_t rows, int64_t cols, uwc_statistics **out) UWC_MUST_USE;
 void uwc_recon__statistics_destroy(uwc_statistics **statistics);
-void uwc_recon__statistics_clear(uwc_statistics *statistics);
 /* Adds `from` to `to`. */
 void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from);
+/* Working memory for the batches of one layer. */
+typedef struct uwc_scratch uwc_scratch;
+uwc_status uwc_recon__scratch_create(const uwc_geometry *geometry, uwc_scratch **out) UWC_MUST_USE;
+void uwc_recon__scratch_destroy(uwc_scratch **scratch);
 /* Adds a batch: x the layer's input (quantized path), y its target [positions, groups*rows]. */
-uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const float *x,
+uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geometry *geometry, uwc_scratch *scratch, const float *x,
                                        const float *y) UWC_MUST_USE;
 /* One input and one output channel per group, and a kernel small enough for the path below. */
 bool uwc_recon__is_depthwise(const uwc_geometry *geometry);
