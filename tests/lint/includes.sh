@@ -20,7 +20,14 @@ BEGIN {
         for (i = 1; i <= n; i++) links[field[1], part[i]] = 1
     }
     if (modules < 10) { print table ": the table was not understood"; bad = 1; exit }
-    home["json"] = home["vector"] = "base" # public headers that are not named after their module
+    # Public headers that are not named after their module say so in their first line: "module base".
+    for (i = 1; i < ARGC; i++) {
+        if (ARGV[i] ~ /^include\/uwc\// && (getline line < ARGV[i]) > 0 && match(line, /module [a-z]+/)) {
+            name = ARGV[i]
+            gsub(/^include\/uwc\/|\.h$/, "", name)
+            home[name] = substr(line, RSTART + 7, RLENGTH - 7)
+        }
+    }
     # Third-party headers, and the library they belong to.
     library["^jansson\\.h$"] = "jansson"
     library["^yaml\\.h$"] = "yaml"
