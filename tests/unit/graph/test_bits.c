@@ -24,8 +24,8 @@ static uwc_graph *network(void) {
     int relu = put_unary(graph, "relu", UWC_OP_RELU, stem), pool = put_max_pool(graph, "pool", relu, 2, 2, 0);
     int a = put_conv(graph, "a", pool, (conv_form){4, 6, 3, .pad = 1}), ra = put_unary(graph, "ra", UWC_OP_RELU, a);
     int b = put_conv(graph, "b", ra, (conv_form){6, 4, 3, .pad = 1}), sum = put_binary(graph, "sum", UWC_OP_ADD, pool, b);
-    int rs = put_unary(graph, "rs", UWC_OP_RELU, sum), c = put_conv(graph, "c", rs, (conv_form){4, 4, 1, .pad = 0});
-    int head = put_linear(graph, "head", put_pooled(graph, "flat", c, 4), 4, 5);
+    int rs = put_unary(graph, "rs", UWC_OP_RELU, sum), c = put_conv(graph, "c", rs, (conv_form){4, 5, 1, .pad = 0});
+    int head = put_linear(graph, "head", put_pooled(graph, "flat", c, 5), 5, 5);
     must(uwc_graph_add_output(graph, put_unary(graph, "soft", UWC_OP_SOFTMAX, head)));
     must(uwc_graph_finish(graph));
     return graph;
@@ -152,22 +152,22 @@ static void sizes_are_those_counted_by_hand(void **state) {
     uwc_graph *graph = network();
     uwc_graph_sizes sizes;
     uwc_graph_measure(graph, &sizes);
-    /* weights: stem 4*27 without bias, a 6*36, b 4*54, c 4*4, head 5*4 */
-    const int64_t weights = 108 + 216 + 216 + 16 + 20, biases = 6 + 4 + 4 + 5;
+    /* weights: stem 4*27 without bias, a 6*36, b 4*54, c 5*4, head 5*5 */
+    const int64_t weights = 108 + 216 + 216 + 20 + 25, biases = 6 + 4 + 5 + 5;
     assert_int_equal(sizes.weighted_nodes, 5);
     assert_int_equal(sizes.parameters, weights + biases);
-    assert_int_equal(sizes.multiply_adds, 64 * 108 + 16 * (216 + 216 + 16) + 20);
+    assert_int_equal(sizes.multiply_adds, 64 * 108 + 16 * (216 + 216 + 20) + 25);
     assert_int_equal(sizes.bytes_float, 4 * (weights + biases));
     assert_int_equal(sizes.bytes_packed, sizes.bytes_float); /* no bits assigned yet */
     must(uwc_graph_assign_bits(graph, &w4a3));
     uwc_graph_measure(graph, &sizes);
     /* bits / 8 of the weights, a float per row as scale, a float per row as bias */
-    assert_int_equal(sizes.bytes_packed, (108 + 4 * 4) + (108 + 6 * 8) + (108 + 4 * 8) + (8 + 4 * 8) + (20 + 5 * 8));
+    assert_int_equal(sizes.bytes_packed, (108 + 4 * 4) + (108 + 6 * 8) + (108 + 4 * 8) + (10 + 5 * 8) + (25 + 5 * 8));
     uwc_bits bits = {.weight_bits = 3, .activation_bits = 32, .first_last_bits = 8, .weights_asymmetric = true};
     must(uwc_graph_assign_bits(graph, &bits));
     uwc_graph_measure(graph, &sizes);
-    /* 3 bits of 216 weights: 81 bytes; a byte per row as zero point */
-    assert_int_equal(sizes.bytes_packed, (108 + 4 * 5) + (81 + 6 * 9) + (81 + 4 * 9) + (6 + 4 * 9) + (20 + 5 * 9));
+    /* 3 bits of 216 weights: 81 bytes, of 20: 7.5; a byte per row as zero point */
+    assert_int_equal(sizes.bytes_packed, (108 + 4 * 5) + (81 + 6 * 9) + (81 + 4 * 9) + (8 + 5 * 9) + (25 + 5 * 9));
     uwc_graph_destroy(&graph);
 }
 

@@ -200,6 +200,24 @@ static void nodes_without_weights_join_a_neighbour(void **state) {
     uwc_graph_destroy(&graph);
 }
 
+/* Branches without weights: they join a layer, and no chain goes on through them. */
+static void joins_without_weights_end_a_chain(void **state) {
+    (void)state;
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 6, 6));
+    int first = put_binary(graph, "first", UWC_OP_ADD, put_unary(graph, "t", UWC_OP_TANH, x), x);
+    int a = put_conv(graph, "a", first, (conv_form){4, 4, 3, .pad = 1}), b = put_conv(graph, "b", a, (conv_form){4, 4, 3, .pad = 1});
+    int silu = put_binary(graph, "silu", UWC_OP_MUL, b, put_unary(graph, "gate", UWC_OP_SIGMOID, b));
+    finished(graph, put_conv(graph, "c", silu, (conv_form){4, 4, 3, .pad = 1}));
+    uwc_partition *partition = cut(graph, 9);
+    check(graph, partition);
+    assert_int_equal(partition->n_units, 3);
+    assert_int_equal(unit_of(graph, partition, "first"), unit_of(graph, partition, "a"));
+    assert_int_equal(unit_of(graph, partition, "silu"), unit_of(graph, partition, "b"));
+    uwc_partition_destroy(&partition);
+    uwc_graph_destroy(&graph);
+}
+
 static void inception_branches_are_one_unit(void **state) {
     (void)state;
     uwc_graph *graph = new_graph();
@@ -308,6 +326,7 @@ int main(void) {
         cmocka_unit_test(blocks_are_neither_cut_nor_merged),
         cmocka_unit_test(a_multiplication_joins_its_branches),
         cmocka_unit_test(nodes_without_weights_join_a_neighbour),
+        cmocka_unit_test(joins_without_weights_end_a_chain),
         cmocka_unit_test(inception_branches_are_one_unit),
         cmocka_unit_test(networks_with_several_outputs_are_cut),
         cmocka_unit_test(an_output_in_the_middle_does_not_keep_a_chain_together),
