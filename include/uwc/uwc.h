@@ -2,6 +2,7 @@
 #ifndef UWC_UWC_H
 #define UWC_UWC_H
 
+#include <uwc/backward.h>
 #include <uwc/base.h>
 #include <uwc/config.h>
 #include <uwc/eval.h>
@@ -13,6 +14,7 @@
 #include <uwc/par.h>
 #include <uwc/quant.h>
 #include <uwc/recon.h>
+#include <uwc/sched.h>
 #include <uwc/store.h>
 #include <uwc/tensor.h>
 #include <uwc/version.h>

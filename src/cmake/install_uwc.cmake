@@ -1,2 +1,39 @@
-# cmake --install: program, library, headers.
+# cmake --install: program, library, headers, CMake package (uwc::uwc), pkg-config file, man page.
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/uwc)
+
+if(TARGET uwc_program)
+  install(TARGETS uwc_program)
+endif()
+set_target_properties(uwc_library PROPERTIES EXPORT_NAME uwc)
+install(TARGETS uwc_library EXPORT uwcTargets)
+install(DIRECTORY include/uwc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/docs/uwc.1)
+  install(FILES docs/uwc.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+
+install(EXPORT uwcTargets NAMESPACE uwc:: DESTINATION ${package_folder})
+get_property(uwc_libraries GLOBAL PROPERTY uwc_libraries)
+list(REMOVE_DUPLICATES uwc_libraries)
+configure_package_config_file(src/cmake/uwcConfig.cmake.in uwcConfig.cmake INSTALL_DESTINATION ${package_folder} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(uwcConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/uwcConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/uwcConfigVersion.cmake src/cmake/dependencies.cmake
+        DESTINATION ${package_folder})
+
+# The library is static unless BUILD_SHARED_LIBS says otherwise: who links it links its libraries too.
+get_property(pc_requires GLOBAL PROPERTY uwc_pc_requires)
+get_property(pc_libs GLOBAL PROPERTY uwc_pc_libs)
+list(REMOVE_DUPLICATES pc_requires)
+list(JOIN pc_requires " " pc_requires)
+list(JOIN pc_libs " " pc_libs)
+if(BUILD_SHARED_LIBS)
+  set(pc_private .private)
+  set(pc_libs_line "\nLibs.private: ${pc_libs}")
+else()
+  set(pc_private "")
+  set(pc_libs_line " ${pc_libs}")
+endif()
+configure_file(src/cmake/uwc.pc.in uwc.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/uwc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

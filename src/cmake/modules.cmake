@@ -76,7 +76,7 @@ endforeach()
 add_library(uwc_library ${object_files})
 set_target_properties(uwc_library PROPERTIES OUTPUT_NAME uwc LINKER_LANGUAGE C)
 target_include_directories(uwc_library PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
-target_link_libraries(uwc_library PUBLIC $<BUILD_INTERFACE:${libraries}> PRIVATE $<BUILD_INTERFACE:uwc_flags>)
+target_link_libraries(uwc_library PUBLIC "$<BUILD_INTERFACE:${libraries}>" PRIVATE $<BUILD_INTERFACE:uwc_flags>)
 
 if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/cli/main.c)
   add_executable(uwc_program src/cli/main.c)

@@ -1,0 +1,198 @@
+#include "config_impl.h"
+
+#include <string.h>
+
+#define PATHS .type = UWC_OPTION_PATH
+#define INTEGER(low, high) .type = UWC_OPTION_INT, .least = (low), .most = (high)
+#define REAL(low, high) .type = UWC_OPTION_REAL, .least = (low), .most = (high)
+#define REALS(low, high) .type = UWC_OPTION_REALS, .least = (low), .most = (high)
+#define BYTES(low, high) .type = UWC_OPTION_BYTES, .least = (low), .most = (high)
+#define CHOICE(list) .type = UWC_OPTION_CHOICE, .choices = (list)
+#define RESULT .affects_result = true
+#define SWEPT .affects_result = true, .swept = true
+
+/* Model and data do not enter the hash by their paths: the run directory knows them by their contents. */
+static const uwc_option table[] = {
+    {"model", PATHS, .help = "the trained network, an ONNX file"},
+    {"data.calibration", PATHS, .help = "images that the method looks at: HDF5, a folder of JPEG or PNG files, or .npy"},
+    {"data.evaluation", PATHS, .help = "labelled images for the accuracy; left out: no accuracy"},
+    {"data.samples", INTEGER(1, 1e9), .fallback = "1024", RESULT, .help = "how many calibration images to use, from the first"},
+    {"data.preprocess.resize", INTEGER(0, 16384), .fallback = "0", RESULT, .help = "short side in pixels after resizing; 0: left as it is"},
+    {"data.preprocess.crop", INTEGER(0, 16384), .fallback = "0", RESULT, .help = "side in pixels of the centre crop; 0: not cropped"},
+    {"data.preprocess.color", CHOICE("rgb|bgr"), .fallback = "rgb", RESULT, .help = "order of the channels that the network wants"},
+    {"data.preprocess.scale", REAL(1e-9, 1e6), .fallback = "0.00392156862745098", RESULT, .help = "value = (pixel * scale - mean) / std"},
+    {"data.preprocess.mean", REALS(-1e6, 1e6), .fallback = "0.485,0.456,0.406", RESULT, .help = "per channel, in the order of `color`"},
+    {"data.preprocess.std", REALS(1e-6, 1e6), .fallback = "0.229,0.224,0.225", RESULT, .help = "per channel, in the order of `color`"},
+    {"quantize.weight_bits", INTEGER(2, 8), .fallback = "4", SWEPT, .help = "bits of the weights"},
+    {"quantize.activation_bits", INTEGER(2, 8), .also = 32, .fallback = "4", SWEPT, .help = "bits of the activations; 32: float"},
+    {"quantize.first_last_bits", INTEGER(2, 8), .fallback = "8", SWEPT,
+     .help = "bits of the first and last layer's weights, the network's input, the first layer's output and the last layer's input"},
+    {"quantize.weights", CHOICE("symmetric|asymmetric"), .fallback = "symmetric", SWEPT, .help = "grid of the weights, per output channel"},
+    {"quantize.activations", CHOICE("weighted|all"), .fallback = "weighted", SWEPT,
+     .help = "quantize the inputs of layers with weights, or of all operators"},
+    {"units.rule", CHOICE("auto"), .fallback = "auto", RESULT, .help = "how the network is cut into Basic-Units"},
+    {"units.max_layers", INTEGER(1, 1000), .fallback = "3", RESULT, .help = "layers with weights that a chain without branches may hold"},
+    {"reconstruct.method", CHOICE("nearest|second-order"), .fallback = "second-order", SWEPT, .help = "how a unit's weights are rounded"},
+    {"reconstruct.input", CHOICE("prefix|float|segments"), .fallback = "prefix", SWEPT,
+     .help = "a unit's input comes from the quantized units before it, from the float network, or from the quantized units of its segment"},
+    {"reconstruct.segments", INTEGER(1, 10000), .fallback = "2", SWEPT, .help = "chains of about equal work, for `input: segments`"},
+    {"reconstruct.target", CHOICE("unit|layer"), .fallback = "unit", SWEPT, .help = "what the layer in front of a residual add aims at"},
+    {"reconstruct.positions", INTEGER(0, 1e9), .fallback = "0", SWEPT,
+     .help = "output positions per image in the statistics of a layer; 0: enough for 131,072 rows, at least 128"},
+    {"reconstruct.damp", REAL(0, 1e6), .fallback = "0.01", SWEPT, .help = "ridge as a fraction of the mean diagonal of the Gram matrix"},
+    {"reconstruct.seed", INTEGER(0, 9007199254740992.0), .fallback = "0", SWEPT, .help = "key of all random numbers"},
+    {"run.threads", INTEGER(1, 1024), .fallback = "1", .help = "threads of each rank"},
+    {"run.memory_limit", BYTES(16777216.0, 1125899906842624.0), .fallback = "2GiB", .help = "memory that each rank may use"},
+    {"run.transport", CHOICE("shared|message"), .fallback = "shared",
+     .help = "workers read the cache on a shared file system, or activations travel in messages"},
+    {"run.ops", CHOICE("fast|ref"), .fallback = "fast", RESULT, .help = "operators: the fast ones, or plain loops to compare with"},
+    {"run.isa", CHOICE("auto|sse41|avx|avx2|avx512_core"), .fallback = "auto",
+     .help = "best instruction set that the fast operators use; results differ between sets in the last digits"},
+    {"run.unit_deadline", REAL(0, 1e9), .fallback = "0", .help = "seconds after which a unit is given to another worker; 0: never"},
+};
+enum { ROWS = (int)(sizeof table / sizeof table[0]) };
+
+const uwc_option *uwc_option_table(int *n) {
+    *n = ROWS;
+    return table;
+}
+
+static void append(char *text, size_t size, const char *format, ...) UWC_PRINTF(3, 4);
+static void append(char *text, size_t size, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text + used, size - used, format, list);
+    va_end(list);
+}
+
+static void append_range(const uwc_option *option, char *text, size_t size) {
+    char least[32], most[32];
+    uwc_config__print_real(option->least, least);
+    uwc_config__print_real(option->most, most);
+    append(text, size, " %s..%s", least, most);
+    if (option->also != 0) {
+        append(text, size, " or %g", option->also);
+    }
+}
+
+const char *uwc_option_allowed(const uwc_option *option, char *text, size_t size) {
+    text[0] = '\0';
+    switch (option->type) {
+    case UWC_OPTION_PATH:
+        append(text, size, "path");
+        break;
+    case UWC_OPTION_CHOICE:
+        for (const char *at = option->choices; *at != '\0'; at++) {
+            append(text, size, *at == '|' ? " or " : "%c", *at);
+        }
+        break;
+    case UWC_OPTION_INT:
+        append(text, size, "integer");
+        append_range(option, text, size);
+        break;
+    case UWC_OPTION_REAL:
+        append(text, size, "number");
+        append_range(option, text, size);
+        break;
+    case UWC_OPTION_REALS:
+        append(text, size, "one or three numbers");
+        append_range(option, text, size);
+        break;
+    case UWC_OPTION_BYTES:
+        append(text, size, "bytes, %gMiB..%gTiB", option->least / 1048576.0, option->most / 1099511627776.0);
+        break;
+    }
+    return text;
+}
+
+const char *uwc_option__leaf(const char *key) {
+    const char *dot = strrchr(key, '.');
+    return dot == NULL ? key : dot + 1;
+}
+
+static bool is_block(const char *key) {
+    size_t length = strlen(key);
+    for (int row = 0; row < ROWS; row++) {
+        if (strncmp(table[row].key, key, length) == 0 && table[row].key[length] == '.') {
+            return true;
+        }
+    }
+    return strcmp(key, "sweep") == 0;
+}
+
+uwc_config__kind uwc_option__find(const char *key, int *row) {
+    static const char sweep[] = "sweep.";
+    bool swept = strncmp(key, sweep, sizeof sweep - 1) == 0;
+    const char *name = swept ? key + sizeof sweep - 1 : key;
+    for (*row = 0; *row < ROWS; ++*row) {
+        const uwc_option *option = &table[*row];
+        if (strcmp(option->key, name) == 0 && (!swept || option->swept)) {
+            return swept ? UWC_KEY_SWEEP : UWC_KEY_OPTION;
+        }
+        if (swept && option->swept && strcmp(uwc_option__leaf(option->key), name) == 0) {
+            return UWC_KEY_SWEEP;
+        }
+    }
+    *row = -1;
+    return is_block(key) ? UWC_KEY_BLOCK : UWC_KEY_UNKNOWN;
+}
+
+/* Edit distance of Levenshtein (1966), of the first UWC_CONFIG_KEY - 1 bytes. */
+static int distance(const char *a, const char *b) {
+    int row[UWC_CONFIG_KEY];
+    int m = (int)strnlen(a, UWC_CONFIG_KEY - 1), n = (int)strnlen(b, UWC_CONFIG_KEY - 1);
+    for (int j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (int i = 1; i <= m; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+        }
+    }
+    return row[n];
+}
+
+typedef struct nearest {
+    char key[UWC_CONFIG_KEY];
+    int distance;
+} nearest;
+
+static void consider(nearest *best, const char *unknown, const char *prefix, const char *key) {
+    char candidate[UWC_CONFIG_KEY];
+    snprintf(candidate, sizeof candidate, "%s%s", prefix, key);
+    /* a beginning that was not finished is nearer than its letters tell, and so is a right name in the wrong block */
+    bool begun = strlen(unknown) > 2 && strncmp(unknown, candidate, strlen(unknown)) == 0;
+    int whole = begun ? 2 : 2 * distance(unknown, candidate);
+    const char *leaf = uwc_option__leaf(unknown);
+    int of_leaf = distance(leaf, uwc_option__leaf(candidate));
+    int d = 3 * of_leaf <= (int)strlen(leaf) && 2 * of_leaf + 1 < whole ? 2 * of_leaf + 1 : whole;
+    if (d < best->distance) {
+        best->distance = d;
+        memcpy(best->key, candidate, sizeof candidate);
+    }
+}
+
+uwc_status uwc_option__unknown(const char *key) {
+    nearest best = {.distance = 1 << 30};
+    for (int row = 0; row < ROWS; row++) {
+        consider(&best, key, "", table[row].key);
+        if (table[row].swept) {
+            consider(&best, key, "sweep.", uwc_option__leaf(table[row].key));
+        }
+        char block[UWC_CONFIG_KEY];
+        snprintf(block, sizeof block, "%s", table[row].key);
+        for (char *dot; (dot = strrchr(block, '.')) != NULL;) {
+            *dot = '\0';
+            consider(&best, key, "", block);
+        }
+    }
+    consider(&best, key, "", "sweep");
+    char shown[UWC_CONFIG_SHOWN];
+    return uwc_error_set(UWC_E_CONFIG, "unknown key \"%s\"; the nearest known key is \"%s\"", uwc_config__shown(key, shown), best.key);
+}

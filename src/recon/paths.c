@@ -1,0 +1,64 @@
+#include "recon_impl.h"
+
+enum { MOST_IMAGES = 64 };
+
+static uwc_status make_inputs(const uwc_graph *unit, int64_t batch, uwc_tensor ***tensors, uwc_tensor **views, const uwc_tensor ***feeds) {
+    UWC_TRY(uwc_calloc(unit->n_inputs, sizeof **tensors, tensors));
+    UWC_TRY(uwc_calloc(unit->n_inputs, sizeof **views, views));
+    UWC_TRY(uwc_calloc(unit->n_inputs, sizeof **feeds, feeds));
+    for (int i = 0; i < unit->n_inputs; i++) {
+        UWC_TRY(uwc_tensor_activation(uwc_shape_batch(unit->value[unit->input[i]].shape, batch), &(*tensors)[i]));
+        (*feeds)[i] = &(*views)[i];
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream, uwc_paths *p) {
+    *p = (uwc_paths){.unit = unit, .stream = stream, .batch = uwc_graph_batch(unit, options->batch_bytes, MOST_IMAGES)};
+    UWC_TRY(uwc_graph_copy(unit, &p->quantized));
+    UWC_TRY(uwc_exec_create(unit, p->batch, options->backend, &p->run_float));
+    UWC_TRY(uwc_exec_create(p->quantized, p->batch, options->backend, &p->run_quantized));
+    UWC_TRY(make_inputs(unit, p->batch, &p->from_float, &p->view_float, &p->feed_float));
+    return make_inputs(unit, p->batch, &p->from_quantized, &p->view_quantized, &p->feed_quantized);
+}
+
+static void free_inputs(int n, uwc_tensor ***tensors, uwc_tensor **views, const uwc_tensor ***feeds) {
+    for (int i = 0; *tensors != NULL && i < n; i++) {
+        uwc_tensor_destroy(&(*tensors)[i]);
+    }
+    uwc_free(tensors);
+    uwc_free(views);
+    uwc_free(feeds);
+}
+
+void uwc_recon__paths_close(uwc_paths *p) {
+    free_inputs(p->unit->n_inputs, &p->from_float, &p->view_float, &p->feed_float);
+    free_inputs(p->unit->n_inputs, &p->from_quantized, &p->view_quantized, &p->feed_quantized);
+    uwc_exec_destroy(&p->run_float);
+    uwc_exec_destroy(&p->run_quantized);
+    uwc_graph_destroy(&p->quantized);
+}
+
+static uwc_status load(uwc_paths *p, bool quantized, int64_t first, int64_t count) {
+    for (int i = 0; i < p->unit->n_inputs; i++) {
+        uwc_tensor *view = quantized ? &p->view_quantized[i] : &p->view_float[i];
+        *view = uwc_tensor_images(quantized ? p->from_quantized[i] : p->from_float[i], 0, count);
+        UWC_TRY(p->stream->read(p->stream->self, i, quantized, first, view));
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__paths_load(uwc_paths *p, int64_t first, int64_t count, bool want_float, bool want_quantized) {
+    if (p->stream->poll != NULL) {
+        UWC_TRY(p->stream->poll(p->stream->self));
+    }
+    if (want_float) {
+        UWC_TRY(load(p, false, first, count));
+    }
+    return want_quantized ? load(p, true, first, count) : UWC_OK;
+}
+
+uwc_status uwc_recon__paths_run(uwc_paths *p, uwc_exec *exec, bool quantized, const int *fetch, int n, const uwc_tensor **fetched) {
+    const uwc_tensor **feeds = quantized ? p->feed_quantized : p->feed_float;
+    return uwc_exec_run(exec, feeds[0]->shape.dim[0], p->unit->input, feeds, p->unit->n_inputs, fetch, n, fetched);
+}

@@ -1,0 +1,17 @@
+#include "recon_impl.h"
+
+void uwc_shard_range(int64_t images, int shard, int64_t *first, int64_t *count) {
+    int64_t base = images / UWC_SHARDS, rest = images % UWC_SHARDS; /* the first `rest` shards have one more */
+    *first = shard * base + (shard < rest ? shard : rest);
+    *count = base + (shard < rest);
+}
+
+void uwc_recon__my_shards(const uwc_stream *stream, int *first, int *end) {
+    int members = stream->members > 1 ? stream->members : 1, each = UWC_SHARDS / members;
+    *first = (stream->members > 1 ? stream->member : 0) * each;
+    *end = *first + each;
+}
+
+uwc_status uwc_recon__combine(const uwc_stream *stream, double *sum, int64_t count) {
+    return stream->members > 1 ? stream->combine(stream->self, sum, count) : UWC_OK;
+}

@@ -1,0 +1,151 @@
+"""What the long tests share: running the program on the real models, reading its metrics, comparing run directories byte by byte.
+
+Only the standard library is used. The environment names the program (UWC_PROGRAM), the assets (UWC_ASSETS) and a scratch folder (UWC_SCRATCH).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("UWC_PROGRAM", ROOT / "build/release/uwc"))
+ASSETS = Path(os.environ.get("UWC_ASSETS") or ROOT.parent / "shared").resolve()
+SCRATCH = Path(os.environ.get("UWC_SCRATCH", ROOT / "build/long"))
+
+# Float top-1 on the 5,000 test images, by an independent implementation.
+FLOAT_TOP1 = {"resnet20": 0.9162, "resnet32": 0.9246, "resnet8": 0.8766}
+TEST_IMAGES = 5000
+
+
+class Failure(Exception):
+    """A test that did not see what it asks for."""
+
+
+def require(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def main(test):
+    """Runs test(arguments); status 1 and one line where it fails."""
+    os.environ["UWC_ASSETS"] = str(ASSETS)
+    for path in (PROGRAM, ASSETS / "models", ASSETS / "datasets"):
+        if not path.exists():
+            sys.exit(f"{path} is missing (UWC_PROGRAM, UWC_ASSETS)")
+    try:
+        test(sys.argv[1:])
+    except Failure as failure:
+        sys.exit(f"FAILED: {failure}")
+
+
+def settings(weight_bits=None, activation_bits=None, **more):
+    """Arguments of `uwc run`: settings(4, 32, reconstruct_input="float") gives --set reconstruct.input=float and so on."""
+    values = {"quantize.weight_bits": weight_bits, "quantize.activation_bits": activation_bits}
+    values.update((key.replace("_", ".", 1), value) for key, value in more.items())
+    return [text for key, value in values.items() if value is not None for text in ("--set", f"{key}={value}")]
+
+
+def fresh(name):
+    """An empty folder SCRATCH/name."""
+    folder = SCRATCH / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def command(config, folder, ranks, arguments):
+    launch = ["mpirun", "-n", str(ranks)] if ranks else []
+    return launch + [str(PROGRAM), "run", str(ROOT / "configs" / f"{config}.yaml"), "-o", str(folder), "-q"] + list(arguments)
+
+
+def spoken(words):
+    return " ".join(os.path.relpath(word, ROOT) if word.startswith("/") else word for word in words)
+
+
+def run(config, folder, arguments=(), ranks=1):
+    """Runs a configuration to its end in `folder`, drops its cache; gives metrics.json. ranks = 0: without mpirun."""
+    words = command(config, folder, ranks, arguments)
+    print("$", spoken(words), flush=True)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stdout}")
+    shutil.rmtree(Path(folder) / "cache", ignore_errors=True)
+    return json.loads((Path(folder) / "metrics.json").read_text())
+
+
+def processes_under(pid):
+    """`pid` and all that descend from it."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(fields[1]), []).append(int(entry))
+    family = [pid]
+    for member in family:
+        family.extend(children.get(member, []))
+    return family
+
+
+def run_and_kill(config, folder, arguments, ranks, seconds):
+    """Starts a run and kills mpirun and all ranks with SIGKILL after `seconds`. False if the run had ended by then."""
+    words = command(config, folder, ranks, arguments)
+    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        for pid in processes_under(child.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        child.communicate()
+        return True
+    require(child.returncode == 0, f"status {child.returncode} of {spoken(words)}\n{output}")
+    return False
+
+
+def evaluate(model, config, data):
+    """Top-1 of an ONNX file on a data set, by `uwc evaluate` with the preprocessing of a configuration."""
+    words = [str(PROGRAM), "evaluate", str(model), "--config", str(ROOT / f"configs/{config}.yaml"), "--data", str(data), "--json"]
+    print("$", spoken(words), flush=True)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stderr}")
+    return json.loads(done.stdout)["top1"]
+
+
+def preprocess_values(config):
+    """scale, mean, std of a configuration's images."""
+    if config == "resnet8":
+        return 1.0, [0.0] * 3, [1.0] * 3
+    return 0.00392156862745098, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+def digests(folder):
+    """SHA-256 of every file that must be the same at any number of ranks."""
+    folder = Path(folder)
+    files = sorted(folder.glob("units/*.h5")) + [folder / "model.onnx"]
+    require(len(files) > 1, f"{folder} has no units")
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def require_same(reference, folder, what):
+    """The run in `folder` wrote the bytes of `reference` (from digests)."""
+    found = digests(folder)
+    differ = sorted(name for name in reference.keys() | found.keys() if reference.get(name) != found.get(name))
+    require(not differ, f"{what}: other bytes in {', '.join(differ)}")
+
+
+class Stopwatch:
+    def __init__(self):
+        self.began = time.monotonic()
+
+    def seconds(self):
+        return time.monotonic() - self.began
