@@ -101,21 +101,25 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
     return set_weights(kernel, constant[1], kernel->n_in > 2 ? constant[2] : NULL);
 }
 
-static uwc_status run_alone(uwc_ops__primitive *lane, const float *x, float *y) {
+/* The share of a lane: images one after the other in memory. */
+static uwc_status run_lane(const uwc_kernel *kernel, int lane, const float *x, float *y) {
+    const conv *own = kernel->state;
+    int64_t runs = kernel->out.dim[0] / own->images, end = (lane + 1) * runs / own->lanes;
+    int64_t x_step = own->images * uwc_shape_per_image(kernel->in[0]), y_step = own->images * uwc_shape_per_image(kernel->out);
+    uwc_status st = UWC_OK;
     int threads = uwc_ops__alone_begin();
-    uwc_status st = uwc_ops__primitive_run(lane, x, y);
+    for (int64_t i = lane * runs / own->lanes; i < end && st == UWC_OK; i++) {
+        st = uwc_ops__primitive_run(&own->lane[lane], x + i * x_step, y + i * y_step);
+    }
     uwc_ops__alone_end(threads);
     return st;
 }
 
 static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
-    const conv *own = kernel->state;
-    int64_t runs = out->shape.dim[0] / own->images;
-    int64_t x_step = own->images * uwc_shape_per_image(in[0]->shape), y_step = own->images * uwc_shape_per_image(out->shape);
-    int threads = omp_get_max_threads() < own->lanes ? omp_get_max_threads() : own->lanes, worst = UWC_OK;
-#pragma omp parallel for num_threads(threads) schedule(static) reduction(max : worst)
-    for (int64_t i = 0; i < runs; i++) {
-        int st = (int)run_alone(&own->lane[omp_get_thread_num()], in[0]->f32 + i * x_step, out->f32 + i * y_step);
+    int lanes = ((const conv *)kernel->state)->lanes, worst = UWC_OK;
+#pragma omp parallel for schedule(static) reduction(max : worst) if (lanes > 1)
+    for (int lane = 0; lane < lanes; lane++) {
+        int st = (int)run_lane(kernel, lane, in[0]->f32, out->f32);
         worst = st > worst ? st : worst;
     }
     /* The text of the error stayed with its thread. */
