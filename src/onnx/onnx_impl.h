@@ -213,6 +213,14 @@ uwc_status uwc_onnx__unsqueezed(uwc_onnx__import *im, const uwc_onnx__node *node
 /* Axis of a tensor of `rank` made non-negative. Errors: SHAPE. */
 uwc_status uwc_onnx__axis(int64_t axis, int rank, int *out) UWC_MUST_USE;
 
+/* Bias [rows] of the graph's own from input `index` with `rows` numbers or one, times `factor`. */
+uwc_status uwc_onnx__add_bias(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int64_t rows, float factor,
+                              int *value) UWC_MUST_USE;
+/* The Add that alone reads the output (of `rank`) of a weighted node and whose other input is a constant along the rows, with `behind` axes
+ * behind them: *sum (done with it), *index of that constant. *sum = NULL where there is none. */
+uwc_status uwc_onnx__find_bias(uwc_onnx__import *im, const uwc_onnx__node *node, int64_t rows, int rank, int behind,
+                               const uwc_onnx__node **sum, size_t *index) UWC_MUST_USE;
+
 /* The quantized weights [rows, cols] behind a weight input (transposed: its axis 1 gives the rows); NULL where it is not quantized per row.
  */
 uwc_status uwc_onnx__quantized_weights(const uwc_onnx__entry *entry, bool transpose, uwc_weights **out) UWC_MUST_USE;
