@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <lapacke.h>
 #include <limits.h>
+#include <math.h>
 
 static uwc_status enter(int64_t n) {
     UWC_CHECK(n >= 1 && n <= INT_MAX, UWC_E_ARG, "matrix of order %lld", (long long)n);
@@ -15,6 +16,10 @@ uwc_status uwc_cholesky(int64_t n, double *a) {
     UWC_TRY(enter(n));
     lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, a, (lapack_int)n);
     UWC_CHECK(info == 0, UWC_E_MATH, "matrix of order %lld is not positive definite (minor %d)", (long long)n, (int)info);
+    for (int64_t i = 0; i < n; i++) { /* OpenBLAS lets NaN pass; one anywhere in a row reaches its diagonal */
+        UWC_CHECK(isfinite(a[i * n + i]), UWC_E_MATH, "matrix of order %lld holds no finite numbers in row %lld", (long long)n,
+                  (long long)i);
+    }
     return UWC_OK;
 }
 

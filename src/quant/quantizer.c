@@ -73,43 +73,53 @@ static uwc_quantizer for_range(int bits, float low, float high) {
     return quantizer;
 }
 
-static void consider(uwc_quantizer candidate, const float *x, int64_t count, double *best, uwc_quantizer *out) {
-    double error = square_error(&candidate, x, count);
-    if (error < *best) {
-        *best = error;
-        *out = candidate;
+typedef struct search {
+    int bits;
+    const float *x;
+    int64_t count;
+    float low, high; /* of the values */
+    float keep[2];   /* parts of low and high in the best range */
+    double best;     /* its error */
+    uwc_quantizer *out;
+} search;
+
+static void consider(search *s, float part_low, float part_high) {
+    uwc_quantizer candidate = for_range(s->bits, s->low * part_low, s->high * part_high);
+    double error = square_error(&candidate, s->x, s->count);
+    if (error < s->best) {
+        s->best = error;
+        *s->out = candidate;
+        s->keep[0] = part_low;
+        s->keep[1] = part_high;
     }
+}
+
+static void consider_end(search *s, int end, float part) {
+    consider(s, end == 0 ? part : s->keep[0], end == 0 ? s->keep[1] : part);
 }
 
 /* Ends of the range shrink on a coarse grid, first together and then each for itself, and finally on a fine grid around the best. */
 uwc_status uwc_quantizer_search(int bits, const float *x, int64_t count, uwc_quantizer *out) {
+    enum { COARSE = 40, LEAST = 4, FINE = 10 };
     UWC_CHECK(bits >= 2 && bits <= 8, UWC_E_ARG, "activations of %d bits (2 to 8)", bits);
-    float low, high;
-    range_of(x, count, &low, &high);
-    double best = INFINITY;
-    *out = for_range(bits, low, high);
-    if (high <= low) {
+    search s = {.bits = bits, .x = x, .count = count, .keep = {1, 1}, .best = INFINITY, .out = out};
+    range_of(x, count, &s.low, &s.high);
+    *out = for_range(bits, s.low, s.high);
+    if (s.high <= s.low) {
         return UWC_OK;
     }
-    float keep_low = 1, keep_high = 1;
-    enum { COARSE = 40, FINE = 10 };
-    for (int i = COARSE; i >= 4; i--) {
-        float part = (float)i / COARSE;
-        double before = best;
-        consider(for_range(bits, low * part, high * part), x, count, &best, out);
-        keep_low = keep_high = best < before ? part : keep_high;
+    for (int i = COARSE; i >= LEAST; i--) {
+        consider(&s, (float)i / COARSE, (float)i / COARSE);
+    }
+    for (int end = 0; end < 2 && s.low < 0 && s.high > 0; end++) {
+        for (int i = COARSE; i >= 0; i--) {
+            consider_end(&s, end, (float)i / COARSE);
+        }
     }
     for (int end = 0; end < 2; end++) {
-        if ((end == 0 ? low : high) == 0) {
-            continue;
-        }
-        float *keep = end == 0 ? &keep_low : &keep_high, centre = *keep;
-        for (int i = -FINE; i <= FINE; i++) {
-            float part = centre * (1 + (float)i / (4 * FINE)), other_low = end == 0 ? part : keep_low,
-                  other_high = end == 0 ? keep_high : part;
-            double before = best;
-            consider(for_range(bits, low * other_low, high * other_high), x, count, &best, out);
-            *keep = best < before ? part : *keep;
+        float centre = (end == 0 ? s.low : s.high) == 0 ? 0 : s.keep[end];
+        for (int i = -FINE; i <= FINE && centre > 0; i++) {
+            consider_end(&s, end, centre * (1 + (float)i / (4 * FINE)));
         }
     }
     return UWC_OK;
