@@ -39,7 +39,7 @@ typedef struct uwc_onnx__entry {
     uwc_onnx__lattice *lattice; /* owned; of a constant that DequantizeLinear made */
     int value;                  /* of the graph, or -1 */
     uwc_quantizer quantizer;    /* bits > 0: this name is `value` behind a quantizer */
-    bool is_levels;             /* the integers between QuantizeLinear and DequantizeLinear */
+    bool is_levels, is_signed;  /* the integers between QuantizeLinear and DequantizeLinear */
     int clip_bits;              /* > 0: this name is `value` behind the Clip of a quantizer of so many bits */
 } uwc_onnx__entry;
 
