@@ -9,7 +9,9 @@
 #include <uwc/onnx.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct outcome {
     char name[64], expected[32], text[128];
@@ -199,11 +201,44 @@ static void changed_bytes(void **state) {
     uwc_free(&path);
 }
 
+/* A model in a folder of its own reads its external data through a link only if that stays in the folder. */
+static void external_links(void **state) {
+    (void)state;
+    char folder[] = "/tmp/uwc_golden_XXXXXX", link[128], copy[128], model[128], *path = path_of("external", ".onnx"), *bytes;
+    char *data = path_of("external", ".data");
+    size_t size;
+    uwc_graph *graph;
+    assert_non_null(mkdtemp(folder));
+    snprintf(link, sizeof link, "%s/external.data", folder);
+    snprintf(copy, sizeof copy, "%s/inside", folder);
+    snprintf(model, sizeof model, "%s/m.onnx", folder);
+    assert_int_equal(uwc_file_read(path, &bytes, &size), UWC_OK);
+    assert_int_equal(uwc_file_write(model, bytes, size), UWC_OK);
+    uwc_free(&bytes);
+    assert_int_equal(symlink(data, link), 0);
+    assert_int_equal(uwc_onnx_read(model, &graph), UWC_E_FORMAT);
+    assert_non_null(strstr(uwc_error_last()->text, "outside the model's folder"));
+    assert_int_equal(uwc_file_read(data, &bytes, &size), UWC_OK);
+    assert_int_equal(uwc_file_write(copy, bytes, size), UWC_OK);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("inside", link), 0);
+    assert_int_equal(uwc_onnx_read(model, &graph), UWC_OK);
+    uwc_graph_destroy(&graph);
+    unlink(link);
+    unlink(copy);
+    unlink(model);
+    assert_int_equal(rmdir(folder), 0);
+    uwc_free(&bytes);
+    uwc_free(&path);
+    uwc_free(&data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_cases),
         cmocka_unit_test(truncated_files),
         cmocka_unit_test(changed_bytes),
+        cmocka_unit_test(external_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
