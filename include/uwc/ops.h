@@ -104,6 +104,9 @@ void uwc_kernel_destroy(uwc_kernel **kernel);
 
 /* Threads that kernels of this process use from now on (>= 1); a kernel uses at most those that were set when it was made. Local. */
 void uwc_ops_set_threads(int threads);
+/* From now on no kernel uses an instruction set above `isa`: "sse41", "avx", "avx2", "avx512_core", or "auto" for no limit. Before the
+ * first kernel of this process. Errors: STATE (too late), ARG. Local. */
+uwc_status uwc_ops_limit_isa(const char *isa) UWC_MUST_USE;
 /* The instruction set that the kernels use here, e.g. "avx512_core"; static storage. Local. */
 const char *uwc_ops_isa(void);
 /* Sgemm, row-major, one thread, the same result on every call with the same arguments: C[m,n] = A' B' + beta C, where A' is A[m,k] or, with
