@@ -57,10 +57,10 @@ static bool later_layer_reaches(const uwc_graph *unit, int node, int add) {
 /* True where `value` depends on a weighted node behind `node`, which is not solved yet. */
 static bool depends_on_later(const uwc_graph *unit, int value, int node) {
     int producer = unit->value[value].producer;
-    if (producer < 0) {
+    if (producer <= node) { /* nor does anything in front of it: to walk there would take exponential time where branches join often */
         return false;
     }
-    if (producer > node && uwc_op_is_weighted(unit->node[producer].op.kind)) {
+    if (uwc_op_is_weighted(unit->node[producer].op.kind)) {
         return true;
     }
     for (int k = 0; k < unit->node[producer].n_in; k++) {
