@@ -1,5 +1,7 @@
 #include "naive_layer.h"
 
+#include "recon_impl.h"
+
 /* One layer from its statistics, against plain loops, against all lattice points, and at its edges. */
 
 static const double DAMP = 0.01;
@@ -144,6 +146,31 @@ static void no_single_move_helps(void **state) {
         free_metric(&m);
         free_case(&own);
     }
+}
+
+/* For the integers that were chosen, no other scale is better by more than a trifle. */
+static void the_scale_is_the_best_for_the_integers(void **state) {
+    (void)state;
+    enum { N = 40, ROWS = 30 };
+    layer_case own = random_case(250, 400, N, ROWS);
+    naive_metric m = naive_retarget(&own, DAMP);
+    for (int bits = 2; bits <= 4; bits++) {
+        solution got = solve(&own, bits, false, DAMP);
+        double loss = 0, best = 0;
+        for (int r = 0; r < ROWS; r++) {
+            const double *w = m.W + r * (N + 1);
+            double q[N], s = (double)got.weights->scale[r];
+            for (int i = 0; i < N; i++) {
+                q[i] = got.weights->q[r * N + i];
+            }
+            loss += naive_loss(m.G, N, w, q, s);
+            best += naive_loss(m.G, N, w, q, naive_refit(m.G, N, w, q, s));
+        }
+        assert_true(loss < 1.0005 * best);
+        free_solution(&got);
+    }
+    free_metric(&m);
+    free_case(&own);
 }
 
 /* The bias is the best one for the integers: no other constant lowers the objective. */
@@ -326,33 +353,65 @@ static void rows_are_independent_of_companions_and_threads(void **state) {
     free_case(&own);
 }
 
-static void nearest_rounding_is_the_best_scale_of_the_grid(void **state) {
+/* sum g (q s - w)^2 with q = w / s rounded and clipped. */
+static double rounding_error(const double *w, const double *g, int64_t n, int bits, double s) {
+    int lo, hi;
+    uwc_weights_range(bits, &lo, &hi);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double away = clamped(w[i] / s, lo, hi) * s - w[i];
+        sum += away * away * g[i];
+    }
+    return sum;
+}
+
+/* Weighted, at any number of columns, against the grid in plain loops. */
+static void the_range_search_is_the_grid(void **state) {
     (void)state;
-    enum { N = 50 };
-    float w[2 * (N + 3)];
-    for (int i = 0; i < 2 * (N + 3); i++) {
+    enum { MOST = 20 };
+    for (int64_t n = 1; n <= MOST; n++) {
+        for (int bits = 2; bits <= 8; bits++) {
+            double w[MOST], g[MOST], G[MOST * MOST] = {0}, scale;
+            int zero;
+            for (int64_t i = 0; i < n; i++) {
+                w[i] = uwc_rng_normal(1000 + (uint64_t)bits, (uint64_t)n, (uint64_t)i);
+                g[i] = G[i * n + i] = exp(3 * uwc_rng_normal(2000, (uint64_t)n, (uint64_t)i));
+            }
+            uwc_recon__search_scale(w, g, n, bits, false, &scale, &zero);
+            assert_int_equal(zero, 0);
+            double best = rounding_error(w, g, n, bits, naive_scale(G, n, w, bits));
+            double tolerance = 1e-12 * g[0]; /* a scale is rounded to float32 */
+            assert_true(rounding_error(w, g, n, bits, scale) <= best * (1 + 1e-4) + tolerance);
+        }
+    }
+}
+
+static void nearest_rounding_takes_the_found_scale(void **state) {
+    (void)state;
+    enum { N = 50, STRIDE = 53 };
+    float w[2 * STRIDE];
+    for (int i = 0; i < 2 * STRIDE; i++) {
         w[i] = (float)uwc_rng_normal(1000, 0, (uint64_t)i);
     }
     for (int bits = 2; bits <= 8; bits++) {
         uwc_weights *weights;
-        must(uwc_weights_create(bits, 2, N, &weights));
-        must(uwc_recon_nearest(w, N + 3, false, weights));
-        check_levels(weights, false);
         int lo, hi;
         uwc_weights_range(bits, &lo, &hi);
+        must(uwc_weights_create(bits, 2, N, &weights));
+        must(uwc_recon_nearest(w, STRIDE, false, weights));
+        check_levels(weights, false);
         for (int r = 0; r < 2; r++) {
-            double real[N], ones[N * N] = {0}, got = 0, best = 0;
+            double real[N], ones[N], scale, s = (double)weights->scale[r];
+            int zero;
             for (int i = 0; i < N; i++) {
-                real[i] = (double)w[r * (N + 3) + i];
-                ones[i * N + i] = 1;
+                real[i] = (double)w[r * STRIDE + i];
+                ones[i] = 1;
             }
-            double scale = naive_scale(ones, N, real, bits), s = (double)weights->scale[r];
+            uwc_recon__search_scale(real, ones, N, bits, false, &scale, &zero);
+            assert_true(s == scale);
             for (int i = 0; i < N; i++) {
                 assert_true(weights->q[r * N + i] == clamped(real[i] / s, lo, hi));
-                got += pow(weights->q[r * N + i] * s - real[i], 2);
-                best += pow(clamped(real[i] / scale, lo, hi) * scale - real[i], 2);
             }
-            assert_true(got < best * (1 + 1e-5));
         }
         uwc_weights_destroy(&weights);
     }
@@ -378,6 +437,7 @@ int main(void) {
         cmocka_unit_test(layers_are_far_better_than_nearest_and_as_good_as_plain_loops),
         cmocka_unit_test(tiny_layers_are_near_the_best_of_all_lattice_points),
         cmocka_unit_test(no_single_move_helps),
+        cmocka_unit_test(the_scale_is_the_best_for_the_integers),
         cmocka_unit_test(the_bias_is_the_best_for_the_integers),
         cmocka_unit_test(asymmetric_weights_are_no_worse),
         cmocka_unit_test(dead_inputs_do_no_harm),
@@ -387,7 +447,8 @@ int main(void) {
         cmocka_unit_test(numbers_that_are_not_finite_are_an_error),
         cmocka_unit_test(weights_of_another_shape_are_refused),
         cmocka_unit_test(rows_are_independent_of_companions_and_threads),
-        cmocka_unit_test(nearest_rounding_is_the_best_scale_of_the_grid),
+        cmocka_unit_test(the_range_search_is_the_grid),
+        cmocka_unit_test(nearest_rounding_takes_the_found_scale),
         cmocka_unit_test(rows_of_zeros_have_a_scale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,25 @@ static void direct_means_that_the_input_is_the_patches(void **state) {
     assert_int_equal(found, 1); /* 1x1; not with stride or pad, not depthwise */
 }
 
+/* Stride and padding that together keep the size: 3 pixels with 1 on each side, every second one. */
+static void the_same_size_is_not_the_same_pixels(void **state) {
+    (void)state;
+    layer own = {.op = uwc_op_make(UWC_OP_CONV), .in = uwc_shape_4d(1, 2, 3, 3), .weights = uwc_shape_4d(4, 2, 1, 1)};
+    for (int i = 0; i < 4; i++) {
+        own.op.pad[i] = 1;
+        own.op.stride[i / 2] = 2;
+        own.op.kernel[i / 2] = 1;
+    }
+    must(uwc_op_infer(&own.op, (uwc_shape[]){own.in, own.weights}, 2, &own.out));
+    assert_true(uwc_shape_equal(own.out, uwc_shape_4d(1, 4, 3, 3)));
+    uwc_recon__geometry(&own.op, own.in, own.weights, own.out, &own.geometry);
+    assert_false(own.geometry.direct);
+    must(uwc_tensor_activation(own.in, &own.x));
+    fill_normal(own.x, 1, 1);
+    compare_patches(&own);
+    free_layer(&own);
+}
+
 /* Weights in the order of patches, times patches, are the convolution of the reference backend. */
 static void weights_in_patch_order_give_the_convolution(void **state) {
     (void)state;
@@ -135,9 +154,9 @@ static void orders_are_inverse_to_each_other(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patches_are_what_the_weights_meet),          cmocka_unit_test(rows_of_a_linear_layer_are_its_patches),
-        cmocka_unit_test(direct_means_that_the_input_is_the_patches), cmocka_unit_test(weights_in_patch_order_give_the_convolution),
-        cmocka_unit_test(orders_are_inverse_to_each_other),
+        cmocka_unit_test(patches_are_what_the_weights_meet),           cmocka_unit_test(rows_of_a_linear_layer_are_its_patches),
+        cmocka_unit_test(direct_means_that_the_input_is_the_patches),  cmocka_unit_test(the_same_size_is_not_the_same_pixels),
+        cmocka_unit_test(weights_in_patch_order_give_the_convolution), cmocka_unit_test(orders_are_inverse_to_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
