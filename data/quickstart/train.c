@@ -85,12 +85,13 @@ static uwc_status run(session *s, const char *path, int steps) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2 || argc > 3) {
+    int steps = argc == 3 ? atoi(argv[2]) : STEPS;
+    if (argc < 2 || argc > 3 || steps < 1) {
         fprintf(stderr, "usage: uwc_train MODEL.onnx [STEPS]\n");
         return 2;
     }
     session s = {0};
-    uwc_status st = run(&s, argv[1], argc == 3 ? atoi(argv[2]) : STEPS);
+    uwc_status st = run(&s, argv[1], steps);
     if (st != UWC_OK) {
         fprintf(stderr, "uwc_train: %s\n", uwc_error_last()->text);
     }

@@ -15,7 +15,7 @@ static void slopes(const uwc_op *op, int64_t n, const float *restrict x, const f
         break;
     case UWC_OP_CLIP:
         for (int64_t i = 0; i < n; i++) {
-            slope[i] = (y[i] > op->low) & (y[i] < op->high) ? 1.0f : 0.0f;
+            slope[i] = ((y[i] > op->low) & (y[i] < op->high)) ? 1.0f : 0.0f;
         }
         break;
     case UWC_OP_LEAKY_RELU:

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-static void add_sheet(const uwc_ops__sheet *sheet) {
-    for (int64_t r = 0; r < sheet->rows; r++) {
-        float *to = sheet->at[0] + r * sheet->row_stride[0];
-        const float *from = sheet->at[1] + r * sheet->row_stride[1];
-        for (int64_t i = 0; i < sheet->n; i++) {
-            to[i * sheet->stride[0]] += from[i * sheet->stride[1]];
+static void add_sheet(const uwc_ops__sheet *s) {
+    for (int64_t r = 0; r < s->rows; r++) {
+        float *to = s->at[0] + r * s->row_stride[0];
+        const float *from = s->at[1] + r * s->row_stride[1];
+        for (int64_t i = 0; i < s->n; i++) {
+            to[i * s->stride[0]] += from[i * s->stride[1]];
         }
     }
 }

@@ -78,6 +78,9 @@ expect_status 2 "another configuration"
 expect_text "quantize.weight_bits 4, not 3" "another configuration"
 run 2 resume run.transport=message
 expect_status 0 "another transport"
+run 1 resume run.isa=sse41
+expect_status 2 "another instruction set"
+expect_text "pin it with run.isa" "another instruction set"
 mkdir "$scratch/other"
 cp "$inputs"/* "$scratch/other"
 "$driver" make "$scratch/changed" 2
