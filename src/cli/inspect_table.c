@@ -14,11 +14,11 @@ static const char *text_of(const uwc_json *object, const char *key) {
     return text == NULL ? "-" : text;
 }
 
-/* A number in the words of `print`, "-" where there is none. */
+/* A number in the words of `print`, "-" where there is none or nothing. */
 static void number_cell(uwc_table *table, const uwc_json *object, const char *key, const char *(*print)(double, char *)) {
     char text[UWC_REPORT_TEXT];
     double number;
-    bool known = number_of(object, key, &number);
+    bool known = number_of(object, key, &number) && number != 0;
     uwc_table_cell(table, "%s", known ? print(number, text) : "-");
 }
 
@@ -71,10 +71,17 @@ static uwc_status print_nodes(const uwc_json *network, FILE *out) {
     return st;
 }
 
+/* The memory of a worker is known where batches are: in a plan. */
+static bool has_memory(const uwc_json *units) {
+    return units != NULL && uwc_json_length(units) > 0 && uwc_json_find(uwc_json_at(units, 0), "memory_bytes") != NULL;
+}
+
 uwc_status uwc_cli__print_units(const uwc_json *plan, const char *const *state, FILE *out) {
-    static const char *const columns[] = {"<unit", ">layers", "<inputs", "<outputs", ">multiply-adds", ">parameters", ">cache",
-                                          ">work", ">memory", "<",       NULL};
     const uwc_json *units = uwc_json_find(plan, "units");
+    bool memory = has_memory(units);
+    const char *const columns[] = {
+        "<unit", ">layers", "<inputs", "<outputs", ">multiply-adds", ">parameters", ">cache", ">work", memory ? ">memory" : NULL,
+        "<",     NULL};
     uwc_table *table;
     UWC_TRY(uwc_table_create(columns, &table));
     for (int64_t i = 0; units != NULL && i < uwc_json_length(units); i++) {
@@ -87,8 +94,10 @@ uwc_status uwc_cli__print_units(const uwc_json *plan, const char *const *state, 
         number_cell(table, unit, "parameters", uwc_report_count);
         number_cell(table, unit, "cache_bytes", uwc_report_bytes);
         number_cell(table, unit, "work", uwc_report_count);
-        number_cell(table, unit, "memory_bytes", uwc_report_bytes);
-        uwc_table_cell(table, "%s", state == NULL ? "" : state[i]);
+        if (memory) {
+            number_cell(table, unit, "memory_bytes", uwc_report_bytes);
+            uwc_table_cell(table, "%s", state == NULL ? "" : state[i]);
+        }
     }
     uwc_status st = uwc_table_print(table, out);
     uwc_table_destroy(&table);

@@ -83,16 +83,21 @@ static int width(const char *text) {
     return count;
 }
 
-static void print_cell(const uwc_table *table, int64_t i, int widest, FILE *stream) {
-    int c = (int)(i % table->columns);
-    int space = widest - width(table->cell[i]);
-    bool last = c + 1 == table->columns;
-    fprintf(stream, "%*s%s", table->right[c] ? space : 0, "", table->cell[i]);
-    if (last) {
-        fputc('\n', stream);
-    } else {
-        fprintf(stream, "%*s  ", table->right[c] ? 0 : space, "");
+/* One row; columns without any text are left out. */
+static void print_row(const uwc_table *table, int64_t first, const int *widest, FILE *stream) {
+    int last = table->columns - 1;
+    while (last > 0 && widest[last] == 0) {
+        last--;
     }
+    for (int c = 0; c <= last; c++) {
+        const char *text = table->cell[first + c];
+        int space = widest[c] - width(text);
+        fprintf(stream, "%*s%s", table->right[c] ? space : 0, "", text);
+        if (c < last && widest[c] > 0) {
+            fprintf(stream, "%*s  ", table->right[c] ? 0 : space, "");
+        }
+    }
+    fputc('\n', stream);
 }
 
 static uwc_status check(const uwc_table *table) {
@@ -111,8 +116,8 @@ uwc_status uwc_table_print(const uwc_table *table, FILE *stream) {
         int *most = &widest[i % table->columns];
         *most = w > *most ? w : *most;
     }
-    for (int64_t i = 0; i < table->n_cells; i++) {
-        print_cell(table, i, widest[i % table->columns], stream);
+    for (int64_t i = 0; i < table->n_cells; i += table->columns) {
+        print_row(table, i, widest, stream);
     }
     uwc_free(&widest);
     return UWC_OK;

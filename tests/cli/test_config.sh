@@ -30,6 +30,15 @@ refuse '--set: quantize.weight_bits' pack . -o x.h5 --set quantize.weight_bits=1
 refuse '--set: quantize.weight_bits' inspect m.onnx --set quantize.weight_bits=1
 refuse '--set: quantize.weight_bits' evaluate m.onnx --data d.h5 --set quantize.weight_bits=1
 [ "$(ls)" = c.yaml ] || complain "left behind: $(ls)"
+# the configurations of the project are sound: the complaint is about the missing model
+UWC_ASSETS=$scratch
+export UWC_ASSETS
+found=0
+for config in "$root"/configs/*.yaml; do
+    refuse 'no_such.onnx' inspect no_such.onnx --config "$config"
+    found=$((found + 1))
+done
+[ "$found" -ge 4 ] || complain "only $found configurations"
 # one line on stderr of all ranks, and the launcher's status
 file 'quantize:\n  weight_bits: 9\n'
 for ranks in 2 3; do
