@@ -5,13 +5,17 @@
 #include <uwc/base.h>
 
 /* How hard the pictures are; chosen so that the trained network is right on 93-98 % of them. */
-static const double CONTRAST_LEAST = 0.18, CONTRAST_MOST = 0.6, NOISE_LEAST = 0.02, NOISE_MOST = 0.10, TURN_MOST = 0.5, SHEAR_MOST = 0.25,
-                    SIZE_LEAST = 7.0, SIZE_MOST = 12.0, OCCLUSION_MOST = 5.0;
+static const double CONTRAST_LEAST = 0.20, CONTRAST_MOST = 0.6, NOISE_LEAST = 0.02, NOISE_MOST = 0.09, TURN_MOST = 0.45, SHEAR_MOST = 0.22,
+                    SIZE_LEAST = 7.5, SIZE_MOST = 12.0, OCCLUSION_MOST = 4.5;
 enum { DISTRACTORS_MOST = 3, GRATINGS = 2, STROKES_MOST = 5 };
 
 typedef struct vec {
     double x, y;
 } vec;
+
+static double length(double x, double y) {
+    return sqrt(x * x + y * y);
+}
 
 typedef struct colour {
     double channel[IMAGE_CHANNELS];
@@ -60,7 +64,7 @@ static double dice_noise(dice *d) {
 static double stroke_distance(vec p, stroke s) {
     double dx = s.to.x - s.from.x, dy = s.to.y - s.from.y, px = p.x - s.from.x, py = p.y - s.from.y;
     double along = fmin(fmax((px * dx + py * dy) / (dx * dx + dy * dy), 0.0), 1.0);
-    return hypot(px - along * dx, py - along * dy);
+    return length(px - along * dx, py - along * dy);
 }
 
 static double glyph_distance(vec p, const glyph *g) {
@@ -79,7 +83,7 @@ static double triangle_distance(vec p) {
 /* The radius swings five times round between the inner and the outer corners. */
 static double star_distance(vec p) {
     double sector = fabs(remainder(atan2(p.x, -p.y), 1.2566370614359172)) / 0.6283185307179586; /* 0 at a tip, 1 between two */
-    return (hypot(p.x, p.y) - (1.0 - 0.58 * sector)) * 0.7;
+    return (length(p.x, p.y) - (1.0 - 0.58 * sector)) * 0.7;
 }
 
 /* `weight`: half the thickness of strokes and of the ring. */
@@ -93,9 +97,9 @@ static double figure_distance(int label, vec p, double weight) {
     };
     switch (label) {
     case 0:
-        return hypot(p.x, p.y) - 0.85;
+        return length(p.x, p.y) - 0.85;
     case 1:
-        return fabs(hypot(p.x, p.y) - 0.75) - 1.5 * weight;
+        return fabs(length(p.x, p.y) - 0.75) - 1.5 * weight;
     case 2:
         return fmax(fabs(p.x), fabs(p.y)) - 0.75;
     case 3:
@@ -170,20 +174,20 @@ typedef struct scene {
     int distractors;
 } scene;
 
-static colour colour_offset(colour c, const colour *direction, double length) {
+static colour colour_offset(colour c, const colour *direction, double amount) {
     double norm = 1e-9;
     for (int i = 0; i < IMAGE_CHANNELS; i++) {
         norm += direction->channel[i] * direction->channel[i];
     }
     for (int i = 0; i < IMAGE_CHANNELS; i++) {
-        c.channel[i] += direction->channel[i] * length / sqrt(norm);
+        c.channel[i] += direction->channel[i] * amount / sqrt(norm);
     }
     return c;
 }
 
-static mark dice_mark(dice *d, colour ground, double length, double weight) {
+static mark dice_mark(dice *d, colour ground, double longest, double weight) {
     vec at = {dice_between(d, 0.0, IMAGE_SIDE), dice_between(d, 0.0, IMAGE_SIDE)};
-    double angle = dice_between(d, 0.0, 6.283185307179586), reach = dice_between(d, 0.3, 1.0) * length;
+    double angle = dice_between(d, 0.0, 6.283185307179586), reach = dice_between(d, 0.3, 1.0) * longest;
     mark m = {.line = {at, {at.x + reach * cos(angle), at.y + reach * sin(angle)}}, .weight = weight};
     colour direction = dice_colour(d, -1.0, 1.0);
     m.ink = colour_offset(ground, &direction, dice_between(d, CONTRAST_LEAST, CONTRAST_MOST));

@@ -110,7 +110,7 @@ typedef struct uwc_exec uwc_exec;
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) UWC_MUST_USE;
 void uwc_exec_destroy(uwc_exec **exec);
 /* Runs on n images: feeds and fetches are values of the graph. Only nodes between feeds and fetches run; a fed value is not recomputed.
- * fetched[i] is borrowed, valid until the next run. `quantized`: quantizers of the values act (where bits > 0). Errors: SHAPE. Local. */
+ * fetched[i] is borrowed, valid until the next run. Quantizers of the values act (where bits > 0). Errors: SHAPE. Local. */
 uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const uwc_tensor *const *fed, int n_feeds, const int *fetch,
                         int n_fetches, const uwc_tensor **fetched) UWC_MUST_USE;
 /* Takes over changed weights, bias and bits of `node` (-1: all). Local. */

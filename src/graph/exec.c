@@ -302,6 +302,33 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
     return UWC_OK;
 }
 
+/* The last node that reads `value`; n_nodes for an output of the network. */
+static int last_use(const uwc_graph *graph, int value) {
+    for (int i = 0; i < graph->n_outputs; i++) {
+        if (graph->output[i] == value) {
+            return graph->n_nodes;
+        }
+    }
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        for (int k = 0; k < graph->node[i].n_in; k++) {
+            if (graph->node[i].in[k] == value) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+
+/* Input k of a node is one of the inputs in front of it. */
+static bool is_repeated(const uwc_node *node, int k) {
+    for (int j = 0; j < k; j++) {
+        if (node->in[j] == node->in[k]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Elements alive at the worst moment of a run on one image, everything kept until its last reader. */
 static int64_t peak_elements(const uwc_graph *graph) {
     int64_t live = 0, peak = 0;
@@ -313,13 +340,10 @@ static int64_t peak_elements(const uwc_graph *graph) {
         live += uwc_shape_count(graph->value[node->out].shape);
         peak = live > peak ? live : peak;
         for (int k = 0; k < node->n_in; k++) {
-            bool read_again = graph->value[node->in[k]].constant != NULL;
-            for (int j = i + 1; j < graph->n_nodes && !read_again; j++) {
-                for (int m = 0; m < graph->node[j].n_in; m++) {
-                    read_again = read_again || graph->node[j].in[m] == node->in[k];
-                }
+            const uwc_value *value = &graph->value[node->in[k]];
+            if (value->constant == NULL && !is_repeated(node, k) && last_use(graph, node->in[k]) == i) {
+                live -= uwc_shape_count(value->shape);
             }
-            live -= read_again || (k == 1 && node->in[0] == node->in[1]) ? 0 : uwc_shape_count(graph->value[node->in[k]].shape);
         }
     }
     return peak;

@@ -85,6 +85,16 @@ fail:
     return st;
 }
 
+uwc_status uwc_graph__set_inputs(uwc_graph *graph, int node, const int *in, int n_in) {
+    int *copy;
+    UWC_TRY(uwc_calloc(n_in, sizeof *copy, &copy));
+    memcpy(copy, in, (size_t)n_in * sizeof *in);
+    uwc_free(&graph->node[node].in);
+    graph->node[node].in = copy;
+    graph->node[node].n_in = n_in;
+    return UWC_OK;
+}
+
 static uwc_status append_index(int **list, int *n, int index) {
     int64_t capacity = *n;
     UWC_TRY(uwc_grow(list, &capacity, *n + 1, sizeof **list));
@@ -161,27 +171,38 @@ uwc_status uwc_graph_readers(const uwc_graph *graph, int value, int **out, int *
     return UWC_OK;
 }
 
-/* Gives a weighted node without bias one of zeros. */
-static uwc_status add_bias(uwc_graph *graph, int index, int64_t rows) {
+uwc_status uwc_graph__add_constant(uwc_graph *graph, const char *base, const char *suffix, uwc_shape shape, int *out) {
     char *name = NULL;
     uwc_tensor *tensor;
-    int value, *in = NULL;
-    uwc_status st;
-    UWC_TRY_GOTO(st, uwc_calloc(3, sizeof *in, &in), done);
-    UWC_TRY_GOTO(st, uwc_format(&name, "%s.bias", graph->value[graph->node[index].out].name), done);
-    UWC_TRY_GOTO(st, uwc_tensor_create(UWC_F32, uwc_shape_1d(rows), UWC_PLAIN, &tensor), done);
-    UWC_TRY_GOTO(st, uwc_graph_add_value(graph, name, tensor->shape, tensor, &value), done);
-    uwc_node *node = &graph->node[index];
-    memcpy(in, node->in, 2 * sizeof *in);
-    in[2] = value;
-    uwc_free(&node->in);
-    node->in = in;
-    node->n_in = 3;
-    in = NULL;
-done:
-    uwc_free(&in);
+    uwc_status st = uwc_format(&name, "%s.%s", base, suffix);
+    for (int i = 1; st == UWC_OK && uwc_graph_find_value(graph, name) >= 0; i++) {
+        uwc_free(&name);
+        st = uwc_format(&name, "%s.%s.%d", base, suffix, i);
+    }
+    if (st == UWC_OK) {
+        st = uwc_tensor_create(UWC_F32, shape, UWC_PLAIN, &tensor);
+    }
+    if (st == UWC_OK) {
+        st = uwc_graph_add_value(graph, name, shape, tensor, out);
+    }
     uwc_free(&name);
     return st;
+}
+
+/* Weights and bias that belong to weighted node `index` alone, zero where they are new. */
+static uwc_status own_parameters(uwc_graph *graph, int index, int64_t rows) {
+    int in[3] = {graph->node[index].in[0], graph->node[index].in[1], -1};
+    const char *const base = graph->value[graph->node[index].out].name;
+    if (uwc_graph__has_other_use(graph, in[1], index)) {
+        UWC_TRY(uwc_graph__add_constant(graph, base, "weights", graph->value[in[1]].shape, &in[1]));
+    }
+    if (graph->node[index].n_in == 3) {
+        in[2] = graph->node[index].in[2];
+    }
+    if (in[2] < 0 || uwc_graph__has_other_use(graph, in[2], index)) {
+        UWC_TRY(uwc_graph__add_constant(graph, base, "bias", uwc_shape_1d(rows), &in[2]));
+    }
+    return uwc_graph__set_inputs(graph, index, in, 3);
 }
 
 uwc_status uwc_graph_set_quantized(uwc_graph *graph, int index, const uwc_weights *quantized, const float *bias) {
@@ -189,9 +210,7 @@ uwc_status uwc_graph_set_quantized(uwc_graph *graph, int index, const uwc_weight
     const uwc_shape shape = graph->value[node->in[1]].shape;
     UWC_CHECK(quantized->rows == shape.dim[0] && quantized->rows * quantized->cols == uwc_shape_count(shape), UWC_E_SHAPE,
               "node %s: %lld x %lld quantized weights", node->name, (long long)quantized->rows, (long long)quantized->cols);
-    if (node->n_in == 2) {
-        UWC_TRY(add_bias(graph, index, quantized->rows));
-    }
+    UWC_TRY(own_parameters(graph, index, quantized->rows));
     uwc_weights *copy;
     UWC_TRY(uwc_weights_copy(quantized, &copy));
     uwc_weights_destroy(&node->quantized);

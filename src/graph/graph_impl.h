@@ -11,6 +11,10 @@ uwc_status uwc_graph__prune(uwc_graph *graph);
 /* Frees what a node or value owns. */
 void uwc_graph__clear_node(uwc_node *node);
 void uwc_graph__clear_value(uwc_value *value);
+/* New constant of zeros, named base.suffix or, where that is taken, with a number behind. */
+uwc_status uwc_graph__add_constant(uwc_graph *graph, const char *base, const char *suffix, uwc_shape shape, int *out);
+/* Gives a node other inputs. */
+uwc_status uwc_graph__set_inputs(uwc_graph *graph, int node, const int *in, int n_in);
 /* True where value is read by a node or is an output of the network other than through `node`. */
 bool uwc_graph__has_other_use(const uwc_graph *graph, int value, int node);
 

@@ -71,17 +71,18 @@ static uwc_status check_inputs(const uwc_graph *graph, const uwc_node *node) {
     int least, most;
     uwc_op_arity(node->op.kind, &least, &most);
     UWC_CHECK(node->n_in >= least && (most < 0 || node->n_in <= most), UWC_E_FORMAT, "%d inputs", node->n_in);
+    bool has_parameters = uwc_op_is_weighted(node->op.kind) || node->op.kind == UWC_OP_BATCH_NORM, any_activation = false;
     for (int k = 0; k < node->n_in; k++) {
         const uwc_value *value = &graph->value[node->in[k]];
         UWC_CHECK(value->constant != NULL || value->producer >= 0 || is_input(graph, node->in[k]), UWC_E_FORMAT, "input %s is made nowhere",
                   value->name);
-        bool parameter = (uwc_op_is_weighted(node->op.kind) || node->op.kind == UWC_OP_BATCH_NORM) && k > 0;
-        UWC_CHECK(!parameter || value->constant != NULL, UWC_E_UNSUPPORTED, "input %s must be a constant", value->name);
-        UWC_CHECK(k > 0 || !parameter || value->constant == NULL, UWC_E_UNSUPPORTED, "input %s is a constant", value->name);
+        UWC_CHECK(!has_parameters || k == 0 || value->constant != NULL, UWC_E_UNSUPPORTED, "input %s must be a constant", value->name);
+        UWC_CHECK(!has_parameters || k > 0 || value->constant == NULL, UWC_E_UNSUPPORTED, "input %s is a constant", value->name);
         UWC_CHECK(value->constant == NULL || value->constant->dtype == UWC_F32, UWC_E_UNSUPPORTED, "constant %s is %s, not float32",
                   value->name, uwc_dtype_name(value->constant->dtype));
+        any_activation = any_activation || value->constant == NULL;
     }
-    UWC_CHECK(graph->value[node->in[0]].constant == NULL || node->n_in > 1, UWC_E_UNSUPPORTED, "its only input is a constant");
+    UWC_CHECK(any_activation, UWC_E_UNSUPPORTED, "all its inputs are constants");
     return UWC_OK;
 }
 

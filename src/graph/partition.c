@@ -11,7 +11,7 @@ typedef struct region {
     bool chain;      /* no joining of branches inside */
 } region;
 
-/* last_reader[v]: the last node that reads value v; n_nodes for outputs of the network. */
+/* last_reader[v]: the last node that reads value v, -1 where there is none: an output alone does not keep a cut from being made. */
 static void find_last_readers(const uwc_graph *graph, int *last_reader) {
     for (int v = 0; v < graph->n_values; v++) {
         last_reader[v] = -1;

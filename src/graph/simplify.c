@@ -22,27 +22,13 @@ static uwc_status affine_of(const uwc_graph *graph, const uwc_node *norm, double
     return UWC_OK;
 }
 
-static uwc_status new_constant(uwc_graph *graph, const char *base, const char *suffix, uwc_shape shape, int *out) {
-    char *name = NULL;
-    uwc_tensor *tensor;
-    UWC_TRY(uwc_format(&name, "%s.%s", base, suffix));
-    uwc_status st = uwc_tensor_create(UWC_F32, shape, UWC_PLAIN, &tensor);
-    if (st == UWC_OK) {
-        st = uwc_graph_add_value(graph, name, shape, tensor, out);
-    }
-    uwc_free(&name);
-    return st;
-}
-
 /* Gives the node constants of its own: weights of `shape` (copied from `from` where there is one) and bias [rows]. */
 static uwc_status own_parameters(uwc_graph *graph, int index, uwc_shape shape, float **weights, float **bias) {
-    int w, b, *in;
-    const char *base = graph->value[graph->node[index].out].name;
-    UWC_TRY(new_constant(graph, base, "folded_weights", shape, &w));
-    base = graph->value[graph->node[index].out].name;
-    UWC_TRY(new_constant(graph, base, "folded_bias", uwc_shape_1d(shape.dim[0]), &b));
-    UWC_TRY(uwc_calloc(3, sizeof *in, &in));
-    uwc_node *node = &graph->node[index];
+    int w, b;
+    const char *const base = graph->value[graph->node[index].out].name;
+    UWC_TRY(uwc_graph__add_constant(graph, base, "folded_weights", shape, &w));
+    UWC_TRY(uwc_graph__add_constant(graph, base, "folded_bias", uwc_shape_1d(shape.dim[0]), &b));
+    const uwc_node *node = &graph->node[index];
     *weights = graph->value[w].constant->f32;
     *bias = graph->value[b].constant->f32;
     if (uwc_op_is_weighted(node->op.kind)) {
@@ -52,13 +38,7 @@ static uwc_status own_parameters(uwc_graph *graph, int index, uwc_shape shape, f
             memcpy(*bias, graph->value[node->in[2]].constant->f32, (size_t)shape.dim[0] * sizeof **bias);
         }
     }
-    in[0] = node->in[0];
-    in[1] = w;
-    in[2] = b;
-    uwc_free(&node->in);
-    node->in = in;
-    node->n_in = 3;
-    return UWC_OK;
+    return uwc_graph__set_inputs(graph, index, (int[]){node->in[0], w, b}, 3);
 }
 
 /* Folds normalisation `index` into the weighted node `layer`, whose only reader it is; the normalisation becomes an identity. */
@@ -139,13 +119,14 @@ static void bypass_identity(uwc_graph *graph, int index) {
     int from = node->in[0], to = node->out, producer = graph->value[from].producer;
     if (!is_output(graph, to)) {
         replace_input(graph, to, from);
+        node->in[0] = to; /* reads itself from nowhere: no use of `from`, and pruned */
     } else if (producer >= 0 && !is_output(graph, from) && graph->value[from].quantizer.bits == 0) {
         graph->node[producer].out = to;
         graph->value[to].producer = producer;
         graph->value[from].producer = -1;
         replace_input(graph, from, to);
         node->in[0] = to;
-        node->out = from; /* reads itself from nowhere: pruned */
+        node->out = from; /* pruned: nobody reads `from` any more */
         graph->value[from].producer = index;
     }
 }

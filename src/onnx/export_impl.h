@@ -49,6 +49,11 @@ uwc_status uwc_onnx__put_metadata(uwc_onnx__export *ex, const char *prefix, cons
 const char *uwc_onnx__read_name(const uwc_onnx__export *ex, const uwc_node *node, int k);
 /* The float constant of a value as an initializer (once); *name is what to read. */
 uwc_status uwc_onnx__put_constant(uwc_onnx__export *ex, int value, const char **name) UWC_MUST_USE;
+/* The bias of a weighted node with `behind` dimensions of 1 behind its own, for an Add. */
+uwc_status uwc_onnx__put_added_bias(uwc_onnx__export *ex, int value, int behind, const char **name) UWC_MUST_USE;
+/* Runtimes that compute with integers round the bias to the steps of their accumulators, scale of the input times scale of the row. True
+ * where that would change the bias. */
+bool uwc_onnx__bias_would_change(const uwc_onnx__export *ex, const uwc_node *node);
 /* The weights of a weighted node, float or as integers with DequantizeLinear; transposed: [K,N]. *name is what to read. */
 uwc_status uwc_onnx__put_weights(uwc_onnx__export *ex, const uwc_node *node, bool transposed, const char **name) UWC_MUST_USE;
 /* Clip, QuantizeLinear and DequantizeLinear of a value, where it has a quantizer that acts. */

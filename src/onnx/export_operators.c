@@ -27,13 +27,24 @@ static uwc_status put_window(const writer *w, uwc_onnx__node *node) {
     return uwc_onnx__put_ints(w->ex, node, "pads", w->op->pad, 4);
 }
 
-static uwc_status put_bias(const writer *w, uwc_onnx__node *node) {
-    const char *name;
+/* The bias as third input of the node or, where it must stay as it is, added behind it. `inside`: the operator has a third input. */
+static uwc_status put_bias(const writer *w, uwc_onnx__node *node, bool inside) {
+    const char *name, *output = node->output[0];
+    char *between;
+    uwc_onnx__node *sum;
     if (w->node->n_in < 3) {
         return UWC_OK;
     }
-    UWC_TRY(uwc_onnx__put_constant(w->ex, w->node->in[2], &name));
-    return uwc_onnx__add_input(w->ex, node, name);
+    if (inside && !uwc_onnx__bias_would_change(w->ex, w->node)) {
+        UWC_TRY(uwc_onnx__put_constant(w->ex, w->node->in[2], &name));
+        return uwc_onnx__add_input(w->ex, node, name);
+    }
+    UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "product", &between));
+    node->output[0] = between;
+    UWC_TRY(uwc_onnx__put_added_bias(w->ex, w->node->in[2], w->op->kind == UWC_OP_CONV ? 2 : 0, &name));
+    UWC_TRY(uwc_onnx__new_node(w->ex, "Add", between, output, &sum));
+    UWC_TRY(uwc_onnx__add_input(w->ex, sum, between));
+    return uwc_onnx__add_input(w->ex, sum, name);
 }
 
 static uwc_status put_conv(const writer *w) {
@@ -42,10 +53,10 @@ static uwc_status put_conv(const writer *w) {
     UWC_TRY(uwc_onnx__put_weights(w->ex, w->node, false, &weights));
     UWC_TRY(put_node(w, "Conv", 1, &node));
     UWC_TRY(uwc_onnx__add_input(w->ex, node, weights));
-    UWC_TRY(put_bias(w, node));
     UWC_TRY(put_window(w, node));
     UWC_TRY(uwc_onnx__put_ints(w->ex, node, "dilations", w->op->dilation, 2));
-    return uwc_onnx__put_int(w->ex, node, "group", w->op->group);
+    UWC_TRY(uwc_onnx__put_int(w->ex, node, "group", w->op->group));
+    return put_bias(w, node, true);
 }
 
 static uwc_status put_gemm(const writer *w) {
@@ -54,26 +65,18 @@ static uwc_status put_gemm(const writer *w) {
     UWC_TRY(uwc_onnx__put_weights(w->ex, w->node, false, &weights));
     UWC_TRY(put_node(w, "Gemm", 1, &node));
     UWC_TRY(uwc_onnx__add_input(w->ex, node, weights));
-    UWC_TRY(put_bias(w, node));
-    return uwc_onnx__put_int(w->ex, node, "transB", 1);
+    UWC_TRY(uwc_onnx__put_int(w->ex, node, "transB", 1));
+    return put_bias(w, node, true);
 }
 
 /* Gemm has two dimensions only. */
 static uwc_status put_matmul(const writer *w) {
-    uwc_onnx__node *product, *sum;
-    const char *weights, *output = w->ex->graph->value[w->node->out].name;
-    char *between;
+    uwc_onnx__node *node;
+    const char *weights;
     UWC_TRY(uwc_onnx__put_weights(w->ex, w->node, true, &weights));
-    UWC_TRY(put_node(w, "MatMul", 1, &product));
-    UWC_TRY(uwc_onnx__add_input(w->ex, product, weights));
-    if (w->node->n_in < 3) {
-        return UWC_OK;
-    }
-    UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "product", &between));
-    product->output[0] = between;
-    UWC_TRY(uwc_onnx__new_node(w->ex, "Add", between, output, &sum));
-    UWC_TRY(uwc_onnx__add_input(w->ex, sum, between));
-    return put_bias(w, sum);
+    UWC_TRY(put_node(w, "MatMul", 1, &node));
+    UWC_TRY(uwc_onnx__add_input(w->ex, node, weights));
+    return put_bias(w, node, false);
 }
 
 static uwc_status put_linear(const writer *w) {

@@ -42,6 +42,28 @@ uwc_status uwc_onnx__put_constant(uwc_onnx__export *ex, int value, const char **
                                 uwc_tensor_bytes(constant));
 }
 
+uwc_status uwc_onnx__put_added_bias(uwc_onnx__export *ex, int value, int behind, const char **name) {
+    const uwc_tensor *constant = ex->graph->value[value].constant;
+    const int64_t rows = constant->shape.dim[0];
+    UWC_TRY(constant_name(ex, value, name));
+    return uwc_onnx__put_tensor(ex, *name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, behind > 0 ? uwc_shape_4d(1, rows, 1, 1) : constant->shape,
+                                constant->data, uwc_tensor_bytes(constant));
+}
+
+bool uwc_onnx__bias_would_change(const uwc_onnx__export *ex, const uwc_node *node) {
+    if (node->n_in < 3 || node->quantized == NULL || !acts_on(ex, node, 0)) {
+        return false;
+    }
+    const float *bias = ex->graph->value[node->in[2]].constant->f32, input = ex->graph->value[node->in[0]].quantizer.scale;
+    for (int64_t r = 0; r < node->quantized->rows; r++) {
+        float step = input * node->quantized->scale[r], level = rintf(bias[r] / step);
+        if (!(fabsf(level) <= 0x1p23f) || level * step != bias[r]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* rows and cols of elements of `size` bytes. */
 static void transpose(const char *from, int64_t rows, int64_t cols, size_t size, char *to) {
     for (int64_t r = 0; r < rows; r++) {

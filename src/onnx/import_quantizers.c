@@ -179,8 +179,9 @@ int uwc_onnx__clip_bits(float low, float high, float scale, int32_t zero) {
     return 0;
 }
 
-/* Scale and zero point of a pair's half as a quantizer of 8 bits with unsigned levels. */
-static uwc_status read_quantizer(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_quantizer *out) {
+/* Scale and zero point of a pair's half as a quantizer of 8 bits with unsigned levels. *is_signed: the levels of the file are; told by the
+ * zero point, where there is one. */
+static uwc_status read_quantizer(uwc_onnx__import *im, const uwc_onnx__node *node, bool *is_signed, uwc_quantizer *out) {
     const uwc_tensor *scale, *zero;
     int64_t block, type;
     UWC_TRY(uwc_onnx__constant(im, node, 1, &scale));
@@ -195,8 +196,8 @@ static uwc_status read_quantizer(uwc_onnx__import *im, const uwc_onnx__node *nod
     UWC_TRY(uwc_onnx__attribute_int(node, "output_dtype", 0, &type));
     UWC_CHECK(block == 0 && (type == 0 || type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT8 || type == ONNX__TENSOR_PROTO__DATA_TYPE__INT8),
               UWC_E_UNSUPPORTED, "block_size %lld, output_dtype %lld", (long long)block, (long long)type);
-    bool is_signed = zero == NULL ? type == ONNX__TENSOR_PROTO__DATA_TYPE__INT8 : zero->dtype == UWC_I8;
-    *out = (uwc_quantizer){.bits = LEVELS_BITS, .scale = scale->f32[0], .zero = zero_at(zero, 0) + (is_signed ? UINT8_OFFSET : 0)};
+    *is_signed = zero != NULL ? zero->dtype == UWC_I8 : type != 0 ? type == ONNX__TENSOR_PROTO__DATA_TYPE__INT8 : *is_signed;
+    *out = (uwc_quantizer){.bits = LEVELS_BITS, .scale = scale->f32[0], .zero = zero_at(zero, 0) + (*is_signed ? UINT8_OFFSET : 0)};
     return UWC_OK;
 }
 
@@ -211,7 +212,8 @@ uwc_status uwc_onnx__clip_of_quantizer(uwc_onnx__import *im, const uwc_onnx__nod
         return UWC_OK;
     }
     uwc_quantizer quantizer;
-    UWC_TRY(uwc_error_note(read_quantizer(im, reader, &quantizer), "the QuantizeLinear behind it"));
+    bool is_signed = false;
+    UWC_TRY(uwc_error_note(read_quantizer(im, reader, &is_signed, &quantizer), "the QuantizeLinear behind it"));
     *bits = uwc_onnx__clip_bits(low, high, quantizer.scale, quantizer.zero);
     return UWC_OK;
 }
@@ -219,8 +221,9 @@ uwc_status uwc_onnx__clip_of_quantizer(uwc_onnx__import *im, const uwc_onnx__nod
 uwc_status uwc_onnx__import_quantize(uwc_onnx__import *im, const uwc_onnx__node *node) {
     uwc_shape shape;
     uwc_quantizer quantizer;
+    bool is_signed = false;
     UWC_TRY(uwc_onnx__value_shape(im, node, 0, &shape));
-    UWC_TRY(read_quantizer(im, node, &quantizer));
+    UWC_TRY(read_quantizer(im, node, &is_signed, &quantizer));
     const uwc_onnx__entry *input = uwc_onnx__input(im, node, 0);
     UWC_CHECK(input->quantizer.bits == 0, UWC_E_UNSUPPORTED, "of a value that is quantized already");
     quantizer.bits = input->clip_bits > 0 ? input->clip_bits : LEVELS_BITS;
@@ -229,6 +232,7 @@ uwc_status uwc_onnx__import_quantize(uwc_onnx__import *im, const uwc_onnx__node 
     output->value = input->value;
     output->quantizer = quantizer;
     output->is_levels = true;
+    output->is_signed = is_signed;
     return UWC_OK;
 }
 
@@ -240,9 +244,10 @@ uwc_status uwc_onnx__import_dequantize(uwc_onnx__import *im, const uwc_onnx__nod
         return dequantize_constant(im, node);
     }
     UWC_CHECK(input->is_levels, UWC_E_UNSUPPORTED, "input %s is neither a constant nor the output of a QuantizeLinear", input->name);
-    UWC_TRY(read_quantizer(im, node, &quantizer));
-    UWC_CHECK(quantizer.scale == input->quantizer.scale && quantizer.zero == input->quantizer.zero, UWC_E_UNSUPPORTED,
-              "scale or zero point differ from those of the QuantizeLinear in front");
+    bool is_signed = input->is_signed;
+    UWC_TRY(read_quantizer(im, node, &is_signed, &quantizer));
+    UWC_CHECK(is_signed == input->is_signed && quantizer.scale == input->quantizer.scale && quantizer.zero == input->quantizer.zero,
+              UWC_E_UNSUPPORTED, "scale or zero point differ from those of the QuantizeLinear in front");
     uwc_onnx__entry *output = uwc_onnx__names_find(&im->names, node->output[0]);
     output->state = UWC_ONNX__ACTIVATION;
     output->value = input->value;

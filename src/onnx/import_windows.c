@@ -75,15 +75,23 @@ uwc_status uwc_onnx__import_conv(uwc_onnx__import *im, const uwc_onnx__node *nod
     const uwc_tensor *weights;
     uwc_op op = uwc_op_make(UWC_OP_CONV);
     int in[3], n_in = 2, index;
+    const uwc_onnx__node *sum = NULL;
+    size_t which;
     UWC_TRY(uwc_onnx__activation(im, node, 0, true, &in[0]));
     UWC_TRY(uwc_onnx__constant(im, node, 1, &weights));
     UWC_CHECK(weights != NULL, UWC_E_FORMAT, "input 1 is missing");
     UWC_TRY(read_conv(node, weights->shape, &op));
+    int64_t rows = weights->shape.dim[0];
     UWC_TRY(take_parameter(im, node, 1, &in[1]));
     if (uwc_onnx__input_name(node, 2) != NULL) {
         UWC_TRY(take_parameter(im, node, 2, &in[n_in++]));
+    } else {
+        UWC_TRY(uwc_onnx__find_bias(im, node, rows, 2 + WINDOW_RANK, WINDOW_RANK, &sum, &which));
     }
-    UWC_TRY(uwc_onnx__emit(im, node, node->output[0], &op, in, n_in, &index));
+    if (sum != NULL) {
+        UWC_TRY(uwc_onnx__add_bias(im, sum, which, rows, 1, &in[n_in++]));
+    }
+    UWC_TRY(uwc_onnx__emit(im, node, sum != NULL ? sum->output[0] : node->output[0], &op, in, n_in, &index));
     const uwc_onnx__entry *entry = uwc_onnx__input(im, node, 1);
     uwc_weights *quantized;
     UWC_TRY(uwc_onnx__quantized_weights(entry, false, &quantized));

@@ -39,7 +39,7 @@ typedef struct uwc_onnx__entry {
     uwc_onnx__lattice *lattice; /* owned; of a constant that DequantizeLinear made */
     int value;                  /* of the graph, or -1 */
     uwc_quantizer quantizer;    /* bits > 0: this name is `value` behind a quantizer */
-    bool is_levels;             /* the integers between QuantizeLinear and DequantizeLinear */
+    bool is_levels, is_signed;  /* the integers between QuantizeLinear and DequantizeLinear */
     int clip_bits;              /* > 0: this name is `value` behind the Clip of a quantizer of so many bits */
 } uwc_onnx__entry;
 
@@ -212,6 +212,14 @@ uwc_status uwc_onnx__squeezed(uwc_onnx__import *im, const uwc_onnx__node *node, 
 uwc_status uwc_onnx__unsqueezed(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, bool *mask, uwc_shape *out) UWC_MUST_USE;
 /* Axis of a tensor of `rank` made non-negative. Errors: SHAPE. */
 uwc_status uwc_onnx__axis(int64_t axis, int rank, int *out) UWC_MUST_USE;
+
+/* Bias [rows] of the graph's own from input `index` with `rows` numbers or one, times `factor`. */
+uwc_status uwc_onnx__add_bias(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int64_t rows, float factor,
+                              int *value) UWC_MUST_USE;
+/* The Add that alone reads the output (of `rank`) of a weighted node and whose other input is a constant along the rows, with `behind` axes
+ * behind them: *sum (done with it), *index of that constant. *sum = NULL where there is none. */
+uwc_status uwc_onnx__find_bias(uwc_onnx__import *im, const uwc_onnx__node *node, int64_t rows, int rank, int behind,
+                               const uwc_onnx__node **sum, size_t *index) UWC_MUST_USE;
 
 /* The quantized weights [rows, cols] behind a weight input (transposed: its axis 1 gives the rows); NULL where it is not quantized per row.
  */

@@ -99,8 +99,16 @@ static uwc_status check_tensor(const uwc_backward *b, const uwc_tensor *tensor, 
     UWC_CHECK(tensor != NULL && tensor->dtype == UWC_F32, UWC_E_ARG, "%s: %s is no float32 tensor", name, what);
     UWC_CHECK(uwc_shape_equal(tensor->shape, shape), UWC_E_SHAPE, "%s: %s %s instead of %s", name, what,
               uwc_shape_print(tensor->shape, text), uwc_shape_print(shape, expected));
-    UWC_CHECK(tensor->layout == layout, UWC_E_SHAPE, "%s: %s in another layout than its tensor", name, what);
+    UWC_CHECK(tensor->layout == layout, UWC_E_SHAPE, "%s: %s in another layout than it should be", name, what);
     return UWC_OK;
+}
+
+/* Layout that input i must have; operators that walk by strides take constants of rank 4, which are plain, beside activations. */
+static uwc_layout layout_of(const uwc_backward *b, const uwc_backward_call *call, int i) {
+    if (uwc_op_is_weighted(b->op.kind)) {
+        return i == 0 ? uwc_shape_layout(b->in[0]) : UWC_PLAIN;
+    }
+    return b->n_in == 1 || b->op.kind == UWC_OP_BATCH_NORM ? uwc_shape_layout(b->in[i]) : call->in[i]->layout;
 }
 
 static uwc_status check_call(const uwc_backward *b, const uwc_backward_call *call) {
@@ -108,7 +116,7 @@ static uwc_status check_call(const uwc_backward *b, const uwc_backward_call *cal
     UWC_TRY(check_tensor(b, call->grad_out, b->out, call->out->layout, "gradient of the output"));
     for (int i = 0; i < b->n_in; i++) {
         UWC_CHECK(call->in[i] != NULL, UWC_E_ARG, "%s: input %d is missing", uwc_op_name(b->op.kind), i);
-        UWC_TRY(check_tensor(b, call->in[i], b->in[i], call->in[i]->layout, "input"));
+        UWC_TRY(check_tensor(b, call->in[i], b->in[i], layout_of(b, call, i), "input"));
         if (call->grad_in[i] != NULL) {
             UWC_TRY(check_tensor(b, call->grad_in[i], b->in[i], call->in[i]->layout, "gradient of an input"));
         }

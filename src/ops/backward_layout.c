@@ -4,9 +4,13 @@
 
 #include <string.h>
 
-static void add_line(int64_t n, float *const *at, const int64_t *stride) {
-    for (int64_t i = 0; i < n; i++) {
-        at[0][i * stride[0]] += at[1][i * stride[1]];
+static void add_sheet(const uwc_ops__sheet *s) {
+    for (int64_t r = 0; r < s->rows; r++) {
+        float *to = s->at[0] + r * s->row_stride[0];
+        const float *from = s->at[1] + r * s->row_stride[1];
+        for (int64_t i = 0; i < s->n; i++) {
+            to[i * s->stride[0]] += from[i * s->stride[1]];
+        }
     }
 }
 
@@ -20,7 +24,7 @@ static void move(uwc_shape over, float *to, const int64_t *to_stride, const floa
     memcpy(stride[0], to_stride, sizeof stride[0]);
     memcpy(stride[1], from_stride, sizeof stride[1]);
     uwc_ops__nest nest = uwc_ops__nest_make(over, 2, (const int64_t(*)[UWC_MAX_RANK])stride);
-    uwc_ops__nest_run(&nest, (float *[]){to, (float *)(uintptr_t)from}, add_line);
+    uwc_ops__nest_run(&nest, (float *[]){to, (float *)(uintptr_t)from}, add_sheet);
 }
 
 static void strides_of(const uwc_tensor *tensor, int64_t *stride) {

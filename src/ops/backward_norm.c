@@ -76,17 +76,25 @@ uwc_status uwc_batch_norm_train(const uwc_tensor *x, const float *scale, const f
     return st;
 }
 
-/* grad_x = (scale / sd) (dy - mean dy - normalized mean(dy normalized)) */
-static void train_rows(const channel_sums *s, const uwc_tensor *x, const float *scale, float epsilon, const float *mean,
-                       const float *variance, const uwc_tensor *grad_out, uwc_tensor *grad_x) {
+/* grad_x = (scale / sd) (dy - mean(dy) - normalized mean(dy normalized)) = by_dy dy + by_x (x - mean) + constant; [3, channels] into
+ * `factor`. */
+static void train_factors(const channel_sums *s, const float *scale, float epsilon, const float *variance, float *factor) {
     double rows = (double)s->rows;
+    for (int64_t c = 0; c < s->channels; c++) {
+        double spread = (double)variance[c] + (double)epsilon, by_dy = (double)scale[c] / sqrt(spread);
+        factor[c] = (float)by_dy;
+        factor[s->channels + c] = (float)(-by_dy * s->sum[s->channels + c] / (rows * spread));
+        factor[2 * s->channels + c] = (float)(-by_dy * s->sum[c] / rows);
+    }
+}
+
+static void train_rows(const channel_sums *s, const float *factor, const uwc_tensor *x, const float *mean, const uwc_tensor *grad_out,
+                       uwc_tensor *grad_x) {
+    const float *by_x = factor + s->channels, *constant = by_x + s->channels;
 #pragma omp parallel for schedule(static)
     for (int64_t row = 0; row < s->rows; row++) {
         for (int64_t at = row * s->channels, c = 0; c < s->channels; c++) {
-            double spread = (double)variance[c] + (double)epsilon, slope = s->sum[s->channels + c] / (rows * spread);
-            double apart = (double)x->f32[at + c] - (double)mean[c];
-            double value = (double)grad_out->f32[at + c] - s->sum[c] / rows - apart * slope;
-            grad_x->f32[at + c] = (float)((double)scale[c] / sqrt(spread) * value);
+            grad_x->f32[at + c] = factor[c] * grad_out->f32[at + c] + by_x[c] * (x->f32[at + c] - mean[c]) + constant[c];
         }
     }
 }
@@ -103,9 +111,15 @@ uwc_status uwc_batch_norm_train_backward(const uwc_tensor *x, const float *scale
         grad_bias[c] = (float)s.sum[c];
         grad_scale[c] = (float)(s.sum[s.channels + c] / sqrt((double)variance[c] + (double)epsilon));
     }
-    train_rows(&s, x, scale, epsilon, mean, variance, grad_out, grad_x);
+    float *factor;
+    uwc_status st = uwc_calloc(3 * s.channels, sizeof *factor, &factor);
+    if (st == UWC_OK) {
+        train_factors(&s, scale, epsilon, variance, factor);
+        train_rows(&s, factor, x, mean, grad_out, grad_x);
+    }
+    uwc_free(&factor);
     uwc_free(&s.sum);
-    return UWC_OK;
+    return st;
 }
 
 /* The operator of a network: x, scale, bias, mean, variance. */

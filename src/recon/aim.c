@@ -54,38 +54,37 @@ static bool later_layer_reaches(const uwc_graph *unit, int node, int add) {
     return false;
 }
 
-/* True where `value` depends on a weighted node behind `node`, which is not solved yet. */
-static bool depends_on_later(const uwc_graph *unit, int value, int node) {
-    int producer = unit->value[value].producer;
-    if (producer < 0) {
-        return false;
-    }
-    if (producer > node && uwc_op_is_weighted(unit->node[producer].op.kind)) {
-        return true;
-    }
-    for (int k = 0; k < unit->node[producer].n_in; k++) {
-        if (depends_on_later(unit, unit->node[producer].in[k], node)) {
-            return true;
+/* late[v]: value v depends on a weighted node behind `node`, which is not solved yet. */
+static void mark_late(const uwc_graph *unit, int node, bool *late) {
+    for (int i = node + 1; i < unit->n_nodes; i++) {
+        bool *made = &late[unit->node[i].out];
+        *made = uwc_op_is_weighted(unit->node[i].op.kind);
+        for (int k = 0; k < unit->node[i].n_in; k++) {
+            *made = *made || late[unit->node[i].in[k]];
         }
     }
-    return false;
 }
 
 uwc_status uwc_recon__aim(const uwc_graph *unit, int node, uwc_target target, uwc_aim *aim) {
+    bool *late = NULL;
+    uwc_status st;
     *aim = (uwc_aim){.sum = unit->node[node].out};
-    UWC_TRY(uwc_calloc(unit->n_nodes, sizeof *aim->other, &aim->other));
-    uwc_status st = uwc_calloc(unit->n_nodes, sizeof *aim->other_float, &aim->other_float);
-    if (st != UWC_OK) {
-        uwc_recon__aim_clear(aim);
-        return st;
-    }
+    UWC_TRY_GOTO(st, uwc_calloc(unit->n_nodes, sizeof *aim->other, &aim->other), done);
+    UWC_TRY_GOTO(st, uwc_calloc(unit->n_nodes, sizeof *aim->other_float, &aim->other_float), done);
+    UWC_TRY_GOTO(st, uwc_calloc(unit->n_values, sizeof *late, &late), done);
+    mark_late(unit, node, late);
     int other, add;
     while (target == UWC_TARGET_UNIT && (add = joining_sum(unit, aim->sum, &other)) >= 0 && !later_layer_reaches(unit, node, add)) {
         aim->other[aim->n_others] = other;
-        aim->other_float[aim->n_others++] = depends_on_later(unit, other, node);
+        aim->other_float[aim->n_others++] = late[other];
         aim->sum = unit->node[add].out;
     }
-    return UWC_OK;
+done:
+    uwc_free(&late);
+    if (st != UWC_OK) {
+        uwc_recon__aim_clear(aim);
+    }
+    return st;
 }
 
 void uwc_recon__aim_clear(uwc_aim *aim) {

@@ -67,8 +67,11 @@ typedef struct pass {
     int *fetch_quantized, *fetch_float;
     const uwc_tensor **got_quantized, **got_float;
     uwc_scratch *scratch;
-    float *x, *y;              /* buffers of a full batch */
+    float *x, *y;                /* buffers of a full batch */
     const float *input, *wanted; /* the layer's quantized input and its target, in a buffer or where the executors left them */
+    int64_t positions;           /* taken per image; 0: all */
+    int64_t *position;           /* [batch * positions] */
+    uint64_t seed;
 } pass;
 
 static void geometry_of(const pass *w, int64_t images, uwc_geometry *out) {
@@ -77,8 +80,20 @@ static void geometry_of(const pass *w, int64_t images, uwc_geometry *out) {
                         uwc_shape_batch(value[w->node->out].shape, images), out);
 }
 
-static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, pass *w) {
-    *w = (pass){.paths = p, .node = &p->quantized->node[node], .aim = aim};
+/* Without a wish, enough for ROWS rows in all: more rows than that do not show in the result, and fewer than LEAST per image are not worth
+ * the forward pass that made them. */
+static int64_t positions_per_image(const uwc_recon_options *options, int64_t images) {
+    enum { ROWS = 1 << 17, LEAST = 128 };
+    int64_t wanted = (ROWS + images - 1) / images;
+    return options->positions > 0 ? options->positions : wanted < LEAST ? LEAST : wanted;
+}
+
+static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, pass *w) {
+    *w = (pass){.paths = p,
+                .node = &p->quantized->node[node],
+                .aim = aim,
+                .positions = positions_per_image(options, p->stream->images),
+                .seed = options->seed};
     const int n = aim->n_others + 1;
     UWC_TRY(uwc_calloc(n, sizeof *w->fetch_quantized, &w->fetch_quantized));
     UWC_TRY(uwc_calloc(n, sizeof *w->fetch_float, &w->fetch_float));
@@ -86,6 +101,10 @@ static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, pass *w)
     UWC_TRY(uwc_calloc(n, sizeof *w->got_float, &w->got_float));
     uwc_geometry geometry;
     geometry_of(w, 1, &geometry);
+    if (w->positions >= geometry.images * geometry.out_height * geometry.out_width) {
+        w->positions = 0;
+    }
+    UWC_TRY(uwc_calloc(p->batch * w->positions, sizeof *w->position, &w->position));
     UWC_TRY(uwc_recon__scratch_create(&geometry, &w->scratch));
     UWC_TRY(uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->in[0]].shape), sizeof *w->x, &w->x));
     return uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->out].shape), sizeof *w->y, &w->y);
@@ -97,6 +116,7 @@ static void close_pass(pass *w) {
     uwc_free(&w->got_quantized);
     uwc_free(&w->got_float);
     uwc_recon__scratch_destroy(&w->scratch);
+    uwc_free(&w->position);
     uwc_free(&w->x);
     uwc_free(&w->y);
 }
@@ -144,6 +164,25 @@ static uwc_status run_paths(pass *w, int64_t images) {
     return UWC_OK;
 }
 
+/* The rows of a batch: all positions, or w->positions of every image, one at a random place of each of as many equal parts. */
+static uwc_rows choose_rows(const pass *w, int64_t first_image, int64_t images, const uwc_geometry *g) {
+    const int64_t all = g->images * g->out_height * g->out_width, per_image = all / images, n = w->positions;
+    uwc_rows rows = {.x = w->input, .y = w->wanted, .count = all};
+    if (n == 0) {
+        return rows;
+    }
+    for (int64_t image = 0; image < images; image++) {
+        for (int64_t i = 0; i < n; i++) {
+            int64_t part = i * per_image / n, length = (i + 1) * per_image / n - part;
+            w->position[image * n + i] =
+                image * per_image + part + uwc_rng_below(w->seed, (uint64_t)(first_image + image) | UINT64_C(1) << 63, (uint64_t)i, length);
+        }
+    }
+    rows.position = w->position;
+    rows.count = images * n;
+    return rows;
+}
+
 static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
     uwc_paths *p = w->paths;
     int64_t first, images;
@@ -154,7 +193,8 @@ static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
         geometry_of(w, count, &geometry);
         UWC_TRY(uwc_recon__paths_load(p, first + at, count, true, true));
         UWC_TRY(run_paths(w, count));
-        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->scratch, w->input, w->wanted));
+        uwc_rows rows = choose_rows(w, first + at, count, &geometry);
+        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->scratch, &rows));
     }
     return UWC_OK;
 }
@@ -195,13 +235,13 @@ static uwc_status combine(const uwc_stream *stream, uwc_statistics *s) {
     return UWC_OK;
 }
 
-uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, uwc_statistics **out) {
+uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, uwc_statistics **out) {
     pass w;
     int first, end;
     *out = NULL;
     uwc_status st;
     uwc_recon__my_shards(p->stream, &first, &end);
-    UWC_TRY_GOTO(st, open_pass(p, node, aim, &w), done);
+    UWC_TRY_GOTO(st, open_pass(p, node, aim, options, &w), done);
     UWC_TRY_GOTO(st, gather_shards(&w, first, end, out), done);
     UWC_TRY_GOTO(st, combine(p->stream, *out), done);
     uwc_recon__statistics_finish(*out);

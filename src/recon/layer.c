@@ -28,8 +28,11 @@ static uwc_status retarget(const uwc_layer_statistics *s, double damp, double *a
     if (st == UWC_OK) {
         st = uwc_cholesky_solve(order, factor, s->rows, w);
     }
-    for (int64_t i = 0; i < s->rows * order; i++) {
+    for (int64_t i = 0; i < s->rows * order && st == UWC_OK; i++) {
         w[i] += s->W0[i];
+        if (!isfinite(w[i])) {
+            st = uwc_error_set(UWC_E_MATH, "row %lld of the weights is not finite", (long long)(i / order));
+        }
     }
     uwc_free(&factor);
     return st;

@@ -99,6 +99,15 @@ static uwc_status fill(uwc_json *out, const char *model, size_t bytes, const uwc
     return uwc_json_set_real(out, "seconds", seconds);
 }
 
+static uwc_status configure(const uwc_config *config, uwc_settings *settings, uwc_preprocess *preprocess) {
+    UWC_CHECK(uwc_config_string(config, "data.evaluation") != NULL, UWC_E_CONFIG, "data.evaluation is not set");
+    UWC_TRY(uwc_preprocess_read(config, preprocess));
+    uwc_sched__settings(config, settings);
+    UWC_TRY(uwc_ops_limit_isa(uwc_config_string(config, "run.isa")));
+    uwc_ops_set_threads(settings->threads);
+    return UWC_OK;
+}
+
 uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_hooks *hooks, uwc_json **out) {
     uwc_graph *graph = NULL;
     uwc_settings settings;
@@ -106,16 +115,18 @@ uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const ch
     uwc_score score;
     size_t bytes;
     double start = uwc_now();
-    const char *data = uwc_config_string(config, "data.evaluation");
     *out = NULL;
-    UWC_CHECK(data != NULL, UWC_E_CONFIG, "data.evaluation is not set");
-    UWC_TRY(uwc_preprocess_read(config, &preprocess));
-    uwc_sched__settings(config, &settings);
-    uwc_ops_set_threads(settings.threads);
-    uwc_status st = share_model(comm, model, NULL, &graph, &bytes);
+    uwc_status st = uwc_comm_agree(comm, configure(config, &settings, &preprocess));
     if (st == UWC_OK) {
-        uwc_trial trial = {
-            .comm = comm, .hooks = hooks, .network = graph, .data = data, .preprocess = &preprocess, .backend = settings.recon.backend};
+        st = share_model(comm, model, NULL, &graph, &bytes);
+    }
+    if (st == UWC_OK) {
+        uwc_trial trial = {.comm = comm,
+                           .hooks = hooks,
+                           .network = graph,
+                           .data = uwc_config_string(config, "data.evaluation"),
+                           .preprocess = &preprocess,
+                           .backend = settings.recon.backend};
         st = uwc_sched__try_networks(&trial, &score);
     }
     if (st == UWC_OK && uwc_comm_rank(comm) == 0) {

@@ -132,6 +132,7 @@ static uwc_status create(uwc_comm *comm, const char *folder, const uwc_log *log,
 static uwc_status configure(uwc_run *run, const uwc_config *config) {
     run->config = config;
     uwc_sched__settings(config, &run->settings);
+    UWC_TRY(uwc_ops_limit_isa(uwc_config_string(config, "run.isa")));
     uwc_ops_set_threads(run->settings.threads);
     return uwc_preprocess_read(config, &run->preprocess);
 }

@@ -23,6 +23,7 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
         .recon = {.method = is(config, "reconstruct.method", "nearest") ? UWC_METHOD_NEAREST : UWC_METHOD_SECOND_ORDER,
                   .target = is(config, "reconstruct.target", "layer") ? UWC_TARGET_LAYER : UWC_TARGET_UNIT,
                   .damp = uwc_config_real(config, "reconstruct.damp"),
+                  .positions = uwc_config_int(config, "reconstruct.positions"),
                   .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
                   .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST,
                   .batch_bytes = (int64_t)64 << 20},

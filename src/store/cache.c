@@ -35,7 +35,11 @@ static const char elements[] = "/x", dimensions[] = "/shape";
 static uwc_status shard_path(const uwc_cache *cache, const char *key, int shard, char **out) {
     *out = NULL;
     UWC_CHECK(key[0] != '\0' && strchr(key, '/') == NULL && shard >= 0, UWC_E_ARG, "cache key \"%s\", shard %d", key, shard);
-    return uwc_format(out, "%s/%s_s%02d.h5", cache->folder, key, shard);
+    char *name;
+    UWC_TRY(uwc_format(&name, "%s_s%02d.h5", key, shard));
+    uwc_status st = uwc_path_join(cache->folder, name, out);
+    uwc_free(&name);
+    return st;
 }
 
 static void forget(shard_file *slot) {

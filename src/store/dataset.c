@@ -81,9 +81,7 @@ static uwc_status read_image(uwc_dataset *dataset, int64_t image, const char *na
     const int64_t *dim = dataset->shape.dim;
     UWC_TRY(dataset->source.read(dataset->source.self, image, &raw));
     UWC_TRY(uwc_store__frame(&dataset->preprocess, name, &raw, &dataset->scratch, &framed));
-    UWC_CHECK(framed.channels == dim[1] && framed.height == dim[2] && framed.width == dim[3], UWC_E_SHAPE,
-              "%s: %lldx%lld pixels where the first image has %lldx%lld: set crop", name, (long long)framed.width, (long long)framed.height,
-              (long long)dim[3], (long long)dim[2]);
+    UWC_TRY(uwc_store__check_alike(name, &framed, dim[1], dim[2], dim[3]));
     return uwc_store__normalise(&dataset->preprocess, name, &framed, out);
 }
 
@@ -127,7 +125,7 @@ static uint64_t hash_picture(uint64_t hash, const uwc_store__picture *picture) {
         for (int64_t y = 0; y < picture->height; y++) {
             for (int64_t x = 0; x < picture->width; x++) {
                 int64_t at = c * picture->channel_step + y * picture->row_step + x * picture->pixel_step;
-                hash = uwc_hash(hash, (const unsigned char *)picture->data + (size_t)at * bytes, bytes);
+                hash = uwc_hash(hash, (const unsigned char *)picture->data + at * (int64_t)bytes, bytes);
             }
         }
     }

@@ -83,7 +83,7 @@ static uwc_status check_readable(const char *path, bool *signature) {
     static const unsigned char magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[sizeof magic];
     struct stat info;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) {
         int code = errno;
         return uwc_error_set(code == ENOENT || code == ENOTDIR ? UWC_E_NOTFOUND : UWC_E_IO, "%s: open: %s", path, strerror(code));
@@ -176,6 +176,9 @@ uwc_status uwc_store__set_open(hid_t file, const char *name, const char *path, u
     out->type = H5Dget_type(out->id);
     uwc_status st =
         out->type >= 0 ? read_shape(out->id, name, path, &out->shape) : uwc_error_set(UWC_E_FORMAT, "%s: %s has no type", name, path);
+    if (st == UWC_OK && uwc_shape_count(out->shape) > 0 && H5Dget_storage_size(out->id) == 0) {
+        st = uwc_error_set(UWC_E_FORMAT, "%s: %s was never written", name, path); /* a small file may announce any size */
+    }
     if (st != UWC_OK) {
         uwc_store__set_close(out);
     }

@@ -53,7 +53,14 @@ uwc_status uwc_store__frame(const uwc_preprocess *preprocess, const char *name, 
     out->height = window.rows;
     out->width = window.columns;
     int64_t skip = window.top * in->row_step + window.left * in->pixel_step;
-    out->data = (const unsigned char *)in->data + (size_t)skip * uwc_dtype_bytes(in->dtype);
+    out->data = (const unsigned char *)in->data + skip * (int64_t)uwc_dtype_bytes(in->dtype);
+    return UWC_OK;
+}
+
+uwc_status uwc_store__check_alike(const char *name, const uwc_store__picture *picture, int64_t channels, int64_t height, int64_t width) {
+    UWC_CHECK(picture->channels == channels && picture->height == height && picture->width == width, UWC_E_SHAPE,
+              "%s: %lldx%lld pixels where the first image has %lldx%lld: set crop", name, (long long)picture->width,
+              (long long)picture->height, (long long)width, (long long)height);
     return UWC_OK;
 }
 

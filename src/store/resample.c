@@ -112,7 +112,7 @@ static uwc_status run(const uwc_store__picture *in, const uwc_store__window *w, 
     UWC_TRY(uwc_grow(&scratch->bytes, &scratch->capacity, (int64_t)half + w->rows * line * (int64_t)bytes, 1));
     int64_t skip = down->least * in->row_step + across->least * in->pixel_step;
     pass horizontal = {across, rows, channels, in->row_step, in->pixel_step, in->channel_step, line, channels, 1};
-    run_pass(&horizontal, in->dtype, (const unsigned char *)in->data + (size_t)skip * bytes, scratch->bytes);
+    run_pass(&horizontal, in->dtype, (const unsigned char *)in->data + skip * (int64_t)bytes, scratch->bytes);
     pass vertical = {down, 1, line, 0, line, 1, 0, line, 1}; /* one column of wide pixels: memory is read along its rows */
     run_pass(&vertical, in->dtype, scratch->bytes, scratch->bytes + half);
     *out = (uwc_store__picture){in->dtype, channels, w->rows, w->columns, 1, line, channels, scratch->bytes + half};

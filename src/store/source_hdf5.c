@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { BLOCK_IMAGES = 64, BLOCK_BYTES = 1 << 26 };
+enum { BLOCK_IMAGES = 64, BLOCK_BYTES = 1 << 26, LARGEST_GROWTH = 8 };
 
 /* Images are read a block at a time, whole chunks of the file, so that compressed chunks are unpacked once. */
 typedef struct hdf5_source {
@@ -69,7 +69,7 @@ static uwc_status hdf5_hash(const void *self, int64_t images, uint64_t *hash) {
     return UWC_OK;
 }
 
-/* Whole chunks up to BLOCK_IMAGES images or BLOCK_BYTES, at least one chunk. */
+/* Whole chunks up to BLOCK_IMAGES images or BLOCK_BYTES, at least one chunk unless that is far larger. */
 static int64_t choose_block(const hdf5_source *s) {
     int64_t all = s->images.shape.dim[0], chunk = 1;
     int64_t fit = BLOCK_BYTES / (int64_t)uwc_dtype_bytes(s->dtype) / uwc_shape_per_image(s->images.shape);
@@ -79,8 +79,10 @@ static int64_t choose_block(const hdf5_source *s) {
         chunk = dim[0] < (hsize_t)all ? (int64_t)dim[0] : all;
     }
     uwc_store__drop(properties, H5Pclose);
-    int64_t wanted = fit < BLOCK_IMAGES ? fit : BLOCK_IMAGES, block = wanted / chunk * chunk;
-    block = block < chunk ? chunk : block;
+    int64_t wanted = fit < 1 ? 1 : fit < BLOCK_IMAGES ? fit : BLOCK_IMAGES, block = wanted / chunk * chunk;
+    if (block == 0) { /* very large chunks are unpacked again and again rather than kept */
+        block = chunk / LARGEST_GROWTH <= fit ? chunk : wanted;
+    }
     return block < all ? block : all;
 }
 

@@ -23,7 +23,7 @@ typedef struct npy_source {
 
 bool uwc_store__is_npy(const char *path) {
     char head[MAGIC_BYTES];
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) {
         return false;
     }
@@ -173,7 +173,7 @@ uwc_status uwc_store__source_npy(const char *path, uwc_store__source *out) {
     s->file = -1;
     *out = (uwc_store__source){.self = s, .measure = npy_measure, .read = npy_read, .name = npy_name, .hash = npy_hash, .close = npy_close};
     UWC_TRY(uwc_strdup(path, &s->path));
-    s->file = open(path, O_RDONLY | O_CLOEXEC);
+    s->file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     UWC_CHECK(s->file >= 0, UWC_E_IO, "%s: open: %s", path, strerror(errno));
     UWC_TRY(read_header(s));
     out->images = s->shape.dim[0];

@@ -100,7 +100,7 @@ typedef struct uwc_store__scratch {
 } uwc_store__scratch;
 
 /* Most pixels of an image, as found or as resized: larger ones are refused before memory is taken. */
-#define UWC_STORE__MOST_PIXELS (INT64_C(1) << 27)
+#define UWC_STORE__MOST_PIXELS (INT64_C(1) << 26)
 
 /* Errors: CONFIG for values that make no sense. */
 uwc_status uwc_store__preprocess_check(const uwc_preprocess *preprocess);
@@ -111,6 +111,9 @@ uwc_status uwc_store__frame(const uwc_preprocess *preprocess, const char *name, 
                             uwc_store__picture *out);
 /* Colour order, scale, mean, std into out[H][W][C]. Errors: VALUE with `name`. */
 uwc_status uwc_store__normalise(const uwc_preprocess *preprocess, const char *name, const uwc_store__picture *in, float *out);
+
+/* Errors: SHAPE with `name` unless the picture is as the first one. */
+uwc_status uwc_store__check_alike(const char *name, const uwc_store__picture *picture, int64_t channels, int64_t height, int64_t width);
 
 /* ---- resample.c ---- */
 
@@ -153,6 +156,37 @@ bool uwc_store__is_npy(const char *path);
 uwc_status uwc_store__number_name(const char *path, int64_t image, char **out);
 /* Errors: SHAPE, FORMAT unless [N,C,H,W] with N > 0, one or three channels and a size that is allowed. */
 uwc_status uwc_store__check_images(const char *path, uwc_shape shape);
+
+/* ---- listing.c: the images of a folder ---- */
+
+typedef struct uwc_store__entry {
+    char *name; /* relative to the folder; owned */
+    int64_t label, bytes;
+} uwc_store__entry;
+
+typedef struct uwc_store__listing {
+    uwc_store__entry *entry;
+    int64_t count, capacity;
+    bool labelled;
+} uwc_store__listing;
+
+/* Lines of labels.txt, else the images in byte order of their names, else those of each sub-folder (a class each). Errors: FORMAT,
+ * NOTFOUND, IO. */
+uwc_status uwc_store__list(const char *path, uwc_store__listing *out);
+void uwc_store__listing_free(uwc_store__listing *listing);
+
+/* ---- jpeg.c, png.c: decoding to 8 bit RGB; `name` in messages ---- */
+
+bool uwc_store__is_jpeg(const unsigned char *data, size_t bytes);
+bool uwc_store__is_png(const unsigned char *data, size_t bytes);
+/* Size as it will be decoded, from the header. Errors: FORMAT, also for more than UWC_STORE__MOST_PIXELS. */
+uwc_status uwc_store__jpeg_measure(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width);
+uwc_status uwc_store__png_measure(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width);
+/* *out lies in scratch. Errors: FORMAT. */
+uwc_status uwc_store__jpeg_decode(const char *name, const unsigned char *data, size_t bytes, uwc_store__scratch *scratch,
+                                  uwc_store__picture *out);
+uwc_status uwc_store__png_decode(const char *name, const unsigned char *data, size_t bytes, uwc_store__scratch *scratch,
+                                 uwc_store__picture *out);
 
 /* ---- file.c ---- */
 

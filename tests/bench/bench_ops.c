@@ -111,12 +111,12 @@ done:
 
 /* FLOP/s of one thread's large sgemm. */
 static uwc_status bench_sgemm(double *peak) {
-    enum { N = 1024 };
+    enum { N = 512 };
     uwc_tensor *a;
     UWC_TRY(uwc_tensor_create(UWC_F32, uwc_shape_2d(3 * N, N), UWC_PLAIN, &a));
     uwc_status st = UWC_OK;
     *peak = 0;
-    for (int i = 0; i < 10 && st == UWC_OK; i++) {
+    for (int i = 0; i < 100 && st == UWC_OK; i++) {
         double begin = uwc_now();
         st = uwc_sgemm(false, false, N, N, N, a->f32, N, a->f32 + N * N, N, 0, a->f32 + 2 * N * N, N);
         double rate = 2.0 * N * N * N / (uwc_now() - begin);

@@ -28,7 +28,7 @@ static void given_max_pooling_then_gradients_are_differences(void **state) {
 static void given_average_pooling_then_gradients_are_differences(void **state) {
     (void)state;
     for (int variant = 0; variant < 4; variant++) {
-        check_case c = image_case(UWC_OP_AVERAGE_POOL, 2, 3, 7, 6);
+        check_case c = image_case(UWC_OP_AVERAGE_POOL, 2, 3, 6, 7); /* with ceil_mode the last windows reach behind the padding */
         set_pool(&c, 3, 2, 1, 0, 1, 1);
         c.op.ceil_mode = (variant & 1) != 0;
         c.op.count_include_pad = (variant & 2) != 0;

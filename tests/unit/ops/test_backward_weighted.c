@@ -110,6 +110,11 @@ static void given_other_shapes_then_the_call_is_refused(void **state) {
     assert_int_equal(UWC_OK, uwc_backward_create(&s.op, pointwise.in, 3, s.out->shape, &backward));
     assert_int_equal(UWC_E_SHAPE, uwc_backward_run(backward, in, s.out, s.weight, grad, NULL));
     grad[0] = NULL;
+    uwc_tensor plain = *s.in[0];
+    plain.layout = UWC_PLAIN;
+    in[0] = &plain;
+    assert_int_equal(UWC_E_SHAPE, uwc_backward_run(backward, in, s.out, s.weight, grad, NULL));
+    in[0] = s.in[0];
     in[1] = NULL;
     assert_int_equal(UWC_E_ARG, uwc_backward_run(backward, in, s.out, s.weight, grad, NULL));
     uwc_backward_destroy(&backward);

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "expect.h"
-#include "folder.h"
+#include "support/expect.h"
+#include "support/folder.h"
 #include <string.h>
 #include <uwc/store.h>
 

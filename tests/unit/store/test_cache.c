@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "expect.h"
-#include "folder.h"
+#include "support/expect.h"
+#include "support/folder.h"
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

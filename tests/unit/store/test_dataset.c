@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "expect.h"
-#include "folder.h"
+#include "support/expect.h"
+#include "support/folder.h"
 #include <hdf5.h>
 #include <math.h>
 #include <uwc/store.h>
@@ -172,11 +172,12 @@ static void test_given_malformed_hdf5_expect_what_was_found(void **state) {
         {H5T_STD_U8LE, 4, {0, 3, 4, 4}, UWC_E_SHAPE, "[0,3,4,4]"}, {H5T_STD_U8LE, 4, {2, 2, 4, 4}, UWC_E_SHAPE, "[2,2,4,4]"},
         {H5T_STD_U8LE, 4, {2, 3, 0, 4}, UWC_E_SHAPE, "[2,3,0,4]"},
     };
+    const char zeros[2048] = {0};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char name[32];
         snprintf(name, sizeof name, "bad%zu.h5", i);
         char *path = folder_path(*state, name);
-        write_hdf5(path, "/images", bad[i].type, bad[i].type, bad[i].rank, bad[i].dim, NULL, 0);
+        write_hdf5(path, "/images", bad[i].type, bad[i].type, bad[i].rank, bad[i].dim, zeros, 0);
         expect_refused(path, &plain, 0, bad[i].status, bad[i].part);
         expect_refused(path, &plain, 0, bad[i].status, name);
         uwc_free(&path);
@@ -188,13 +189,17 @@ static void test_given_malformed_hdf5_expect_what_was_found(void **state) {
     expect_refused(path, &plain, 0, UWC_E_FORMAT, "no dataset /images");
     unlink(path);
     write_images(path, 3, false, 0);
-    write_hdf5(path, "/labels", H5T_STD_I32LE, H5T_NATIVE_INT32, 1, &few, NULL, 0);
+    write_hdf5(path, "/labels", H5T_STD_I32LE, H5T_NATIVE_INT32, 1, &few, zeros, 0);
     expect_refused(path, &plain, 0, UWC_E_SHAPE, "[149] for 150 images");
     unlink(path);
     const hsize_t all = IMAGES;
     write_images(path, 3, false, 0);
-    write_hdf5(path, "/labels", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, &all, NULL, 0);
+    write_hdf5(path, "/labels", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, &all, zeros, 0);
     expect_refused(path, &plain, 0, UWC_E_FORMAT, "float32");
+    unlink(path);
+    const hsize_t vast[4] = {1 << 20, 3, 1 << 12, 1 << 12};
+    write_hdf5(path, "/images", H5T_STD_U8LE, H5T_NATIVE_UINT8, 4, vast, NULL, 0);
+    expect_refused(path, &plain, 0, UWC_E_FORMAT, "/images was never written");
     folder_write(path, "not an HDF5 file at all", 23);
     expect_refused(path, &plain, 0, UWC_E_FORMAT, "labels.h5: not an HDF5 file");
     folder_write(path, "", 0);
