@@ -94,9 +94,9 @@ uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) UWC_MUST_U
 void uwc_cli__prepare_environment(char **argv);
 /* The rank that the launcher says this process is, 0 without one; for messages before MPI starts. */
 int uwc_cli__launch_rank(void);
-/* SIGINT and SIGTERM are noted from now on; a second one ends the program. */
-void uwc_cli__catch_signals(void);
-/* INTERRUPTED once a signal was noted. `self` is not used: the shape of uwc_hooks.poll. */
+/* SIGINT and SIGTERM wait from now on, in all threads that start later. */
+void uwc_cli__hold_signals(void);
+/* INTERRUPTED once a signal waits. `self` is not used: the shape of uwc_hooks.poll. */
 uwc_status uwc_cli__poll(void *self) UWC_MUST_USE;
 
 /* ---- command_*.c ---- */
