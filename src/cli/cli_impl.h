@@ -71,6 +71,8 @@ bool uwc_cli__is_first(const uwc_cli__session *session);
 /* Configuration of a command: defaults, then the file (may be NULL), then --set, then --ops and --data. Read by rank 0, the same on all
  * ranks. Collective; Local without ranks. */
 uwc_status uwc_cli__load_config(uwc_cli__session *session, const char *file, uwc_config **out) UWC_MUST_USE;
+/* Opens the evaluation images, where there are any: what is wrong with them should not come out after hours of work. Local. */
+uwc_status uwc_cli__check_evaluation(const uwc_config *config) UWC_MUST_USE;
 /* *out = what rank 0 passed. Collective. */
 uwc_status uwc_cli__share_flag(uwc_cli__session *session, bool *flag) UWC_MUST_USE;
 /* Prints JSON on the results' stream, indented. */
