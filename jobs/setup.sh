@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what the build and the tests need is there; installs what is missing where apt can. Silent when nothing is missing.
 #   jobs/setup.sh [--program | --check]
-# --program: without what only the tests need. --check: also Python, for the checks of `jobs/test.sh --full`.
+# --program: without what only the tests need. --check: also clang and Python, for the checks of `jobs/test.sh --full`.
 # Status 0: all there. 2: something is missing and cannot be installed here (one line says what).
 set -u
 scope=${1:-}
@@ -43,6 +43,7 @@ has_package() { has pkg-config && pkg-config --exists "$@"; }
 has_hdf5() { has_package hdf5-mpi || has_package hdf5-openmpi || has_package hdf5 || has h5pcc || has h5cc; }
 has_scalapack() { links stdio.h scalapack-openmpi || links stdio.h scalapack; }
 has_cplusplus() { printf '#include <cstdint>\n' | "${CXX:-c++}" -x c++ -fsyntax-only - 2>/dev/null; }
+has_clang_format() { clang-format-14 --version >/dev/null 2>&1 || clang-format --version 2>/dev/null | grep -q 'version 14\.'; }
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 missing=
@@ -83,6 +84,8 @@ probe() {
     need "a C++ compiler" g++ has_cplusplus
     need h5diff hdf5-tools has h5diff
     [ "$scope" = --check ] || return
+    need clang clang has clang
+    need "clang-format 14" clang-format-14 has_clang_format
     need "Python 3 with venv" "python3 python3-venv" has_venv
 }
 probe

@@ -95,15 +95,18 @@ typedef struct uwc_kernel uwc_kernel;
  * (copied or reordered inside). Errors: UNSUPPORTED, LIBRARY, NOMEM. Local. */
 uwc_status uwc_kernel_create(const uwc_op *op, const uwc_shape *in, const uwc_tensor *const *constant, int n_in, uwc_shape out,
                              uwc_backend backend, uwc_kernel **kernel) UWC_MUST_USE;
-/* Conv and Linear: replaces weights and bias (NULL: none; same shapes as at creation). Local. */
+/* Conv and Linear: replaces weights (same shape as at creation) and bias ([O], also where there was none; NULL: none). Local. */
 uwc_status uwc_kernel_set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) UWC_MUST_USE;
 /* Runs on activations (in[i] is ignored where input i is a constant). `out` has the output's shape and layout. The result is the same at
  * any number of threads. Local. */
 uwc_status uwc_kernel_run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) UWC_MUST_USE;
 void uwc_kernel_destroy(uwc_kernel **kernel);
 
-/* Threads that kernels of this process use from now on (>= 1). Local. */
+/* Threads that kernels of this process use from now on (>= 1); a kernel uses at most those that were set when it was made. Local. */
 void uwc_ops_set_threads(int threads);
+/* From now on no kernel uses an instruction set above `isa`: "sse41", "avx", "avx2", "avx512_core", or "auto" for no limit. Before the
+ * first kernel of this process. Errors: STATE (too late), ARG. Local. */
+uwc_status uwc_ops_limit_isa(const char *isa) UWC_MUST_USE;
 /* The instruction set that the kernels use here, e.g. "avx512_core"; static storage. Local. */
 const char *uwc_ops_isa(void);
 /* Sgemm, row-major, one thread, the same result on every call with the same arguments: C[m,n] = A' B' + beta C, where A' is A[m,k] or, with

@@ -21,7 +21,8 @@ typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double damp; /* ridge as a fraction of the mean diagonal */
+    double damp;       /* ridge as a fraction of the mean diagonal */
+    int64_t positions; /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
     uint64_t seed;
     uwc_backend backend;
     int64_t batch_bytes; /* activations of one batch stay below this; part of the result's definition */
@@ -39,8 +40,8 @@ typedef struct uwc_stream {
     /* Called now and then; another status than OK ends the reconstruction with it. May be NULL. */
     uwc_status (*poll)(void *self);
     /* A team shares the samples of a unit: member m of `members` (a power of two, at most UWC_SHARDS) works on the shards
-     * [m, m+1) * UWC_SHARDS / members and solves every layer as the others do. combine replaces sum[count] by the sum over the members, added
-     * pairwise (0+1, 2+3, then the pairs, ...) as one member would add its shards. members 0 or 1: alone, combine may be NULL. */
+     * [m, m+1) * UWC_SHARDS / members and solves every layer as the others do. combine replaces sum[count] by the sum over the members,
+     * added pairwise (0+1, 2+3, then the pairs, ...) as one member would add its shards. members 0 or 1: alone, combine may be NULL. */
     int member, members;
     uwc_status (*combine)(void *self, double *sum, int64_t count);
 } uwc_stream;

@@ -14,7 +14,8 @@ extern "C" {
 
 typedef struct uwc_archive uwc_archive;
 
-/* A new archive in memory; publish it or take its image. The bytes depend on the contents alone (no times, no paths). Local. */
+/* A new archive in memory; publish it or take its image, after which it can only be read. The bytes depend on the contents and the order
+ * in which they were put (no times, no paths). Local. */
 uwc_status uwc_archive_create(uwc_archive **out) UWC_MUST_USE;
 /* For reading. Errors: NOTFOUND, IO, FORMAT (truncated or no HDF5), each naming the path. Local. */
 uwc_status uwc_archive_open(const char *path, uwc_archive **out) UWC_MUST_USE;

@@ -2,6 +2,7 @@
 #ifndef UWC_UWC_H
 #define UWC_UWC_H
 
+#include <uwc/backward.h>
 #include <uwc/base.h>
 #include <uwc/config.h>
 #include <uwc/eval.h>

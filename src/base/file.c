@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 static uwc_status system_error(const char *what, const char *path) {
-    int code = errno;
-    return uwc_error_set(code == ENOENT || code == ENOTDIR ? UWC_E_NOTFOUND : UWC_E_IO, "%s: %s: %s", path, what, strerror(code));
+    return uwc_error_set(UWC_E_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+static uwc_status open_error(const char *path) {
+    bool absent = errno == ENOENT || errno == ENOTDIR;
+    return absent ? uwc_error_set(UWC_E_NOTFOUND, "%s: %s", path, strerror(errno)) : system_error("open", path);
 }
 
 uwc_status uwc_file_read(const char *path, char **out, size_t *bytes) {
@@ -17,9 +21,9 @@ uwc_status uwc_file_read(const char *path, char **out, size_t *bytes) {
     struct stat info;
     *out = NULL;
     *bytes = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe must not keep the program waiting */
     if (file < 0) {
-        return system_error("open", path);
+        return open_error(path);
     }
     if (fstat(file, &info) != 0) {
         st = system_error("stat", path);
@@ -128,6 +132,7 @@ bool uwc_file_is_folder(const char *path) {
 
 uwc_status uwc_folder_make(const char *path) {
     char *part;
+    UWC_CHECK(path[0] != '\0', UWC_E_ARG, "a folder without a name");
     UWC_TRY(uwc_strdup(path, &part));
     uwc_status st = UWC_OK;
     for (char *cut = part + 1; st == UWC_OK; cut++) {
@@ -136,9 +141,6 @@ uwc_status uwc_folder_make(const char *path) {
             *cut = '\0';
             if (mkdir(part, 0777) != 0 && !uwc_file_is_folder(part)) {
                 st = system_error("make folder", part);
-                if (uwc_error_last()->status == UWC_E_NOTFOUND) {
-                    st = uwc_error_note(UWC_E_IO, "folder");
-                }
             }
             *cut = held;
             if (held == '\0') {

@@ -22,6 +22,13 @@ void uwc_json_release(uwc_json **json) {
     *json = NULL;
 }
 
+/* Bytes that are not UTF-8 would make the whole value unprintable later. */
+static uwc_status make_string(const char *value, json_t **out) {
+    *out = value == NULL ? json_null() : json_string(value);
+    UWC_CHECK(*out != NULL, UWC_E_FORMAT, "the text \"%s\" is not UTF-8", value);
+    return UWC_OK;
+}
+
 static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -49,7 +56,9 @@ uwc_status uwc_json_set_bool(uwc_json *object, const char *key, bool value) {
 }
 
 uwc_status uwc_json_set_string(uwc_json *object, const char *key, const char *value) {
-    return set_member(object, key, value == NULL ? json_null() : json_string_nocheck(value));
+    json_t *text;
+    UWC_TRY(uwc_error_note(make_string(value, &text), "JSON member %s", key));
+    return set_member(object, key, text);
 }
 
 uwc_status uwc_json_set(uwc_json *object, const char *key, uwc_json *child) {
@@ -65,7 +74,9 @@ uwc_status uwc_json_append_real(uwc_json *array, double value) {
 }
 
 uwc_status uwc_json_append_string(uwc_json *array, const char *value) {
-    return append_element(array, json_string_nocheck(value));
+    json_t *text;
+    UWC_TRY(make_string(value, &text));
+    return append_element(array, text);
 }
 
 uwc_status uwc_json_append(uwc_json *array, uwc_json *child) {

@@ -10,7 +10,7 @@ uwc_status uwc_calloc(int64_t count, size_t size, void *out) {
     *(void **)out = NULL;
     UWC_CHECK(count >= 0, UWC_E_NOMEM, "negative element count %lld", (long long)count);
     size_t number = count == 0 ? 1 : (size_t)count, bytes;
-    UWC_CHECK(!__builtin_mul_overflow(number, size, &bytes) && bytes <= SIZE_MAX - ALIGNMENT, UWC_E_NOMEM, "%zu elements of %zu bytes",
+    UWC_CHECK(!__builtin_mul_overflow(number, size, &bytes) && bytes <= PTRDIFF_MAX - ALIGNMENT, UWC_E_NOMEM, "%zu elements of %zu bytes",
               number, size);
     void *memory = aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     UWC_CHECK(memory != NULL, UWC_E_NOMEM, "no memory for %zu bytes", bytes);

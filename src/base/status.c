@@ -69,5 +69,6 @@ const uwc_error *uwc_error_last(void) {
 uwc_status uwc_error_restore(const uwc_error *error) {
     last_error = *error;
     last_error.text[UWC_ERROR_TEXT - 1] = '\0';
+    make_one_line(last_error.text);
     return last_error.status;
 }

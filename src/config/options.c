@@ -37,6 +37,8 @@ static const uwc_option table[] = {
      .help = "a unit's input comes from the quantized units before it, from the float network, or from the quantized units of its segment"},
     {"reconstruct.segments", INTEGER(1, 10000), .fallback = "2", SWEPT, .help = "chains of about equal work, for `input: segments`"},
     {"reconstruct.target", CHOICE("unit|layer"), .fallback = "unit", SWEPT, .help = "what the layer in front of a residual add aims at"},
+    {"reconstruct.positions", INTEGER(0, 1e9), .fallback = "0", SWEPT,
+     .help = "output positions per image in the statistics of a layer; 0: enough for 131,072 rows, at least 128"},
     {"reconstruct.damp", REAL(0, 1e6), .fallback = "0.01", SWEPT, .help = "ridge as a fraction of the mean diagonal of the Gram matrix"},
     {"reconstruct.seed", INTEGER(0, 9007199254740992.0), .fallback = "0", SWEPT, .help = "key of all random numbers"},
     {"run.threads", INTEGER(1, 1024), .fallback = "1", .help = "threads of each rank"},

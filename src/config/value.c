@@ -11,7 +11,7 @@ void uwc_config__print_real(double value, char text[32]) {
             break;
         }
     }
-    if (fabs(value) >= 1e4 && fabs(value) < 1e16 && value == floor(value)) {
+    if (fabs(value) < 1e16 && value == floor(value)) {
         snprintf(text, 32, "%.0f", value);
     }
 }

@@ -1,35 +1,47 @@
 #include "nest.h"
 
-/* Add, Sub and Mul. A line is either along both inputs, along one of them, or strided. */
+/* Add, Sub and Mul. The compiler makes one loop for each operator and each of the common steps: always_inline and constants. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-#define LINE(name, operation)                                                                                                              \
-    static void name(int64_t n, float *const *at, const int64_t *stride) {                                                                 \
-        float *y = at[0];                                                                                                                  \
-        const float *a = at[1], *b = at[2];                                                                                                \
-        if (stride[0] == 1 && stride[1] == 1 && stride[2] == 1) {                                                                          \
-            _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                                                          \
-                y[i] = a[i] operation b[i];                                                                                                \
-            }                                                                                                                              \
-        } else if (stride[0] == 1 && stride[1] == 1 && stride[2] == 0) {                                                                   \
-            float same = *b;                                                                                                               \
-            _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                                                          \
-                y[i] = a[i] operation same;                                                                                                \
-            }                                                                                                                              \
-        } else if (stride[0] == 1 && stride[1] == 0 && stride[2] == 1) {                                                                   \
-            float same = *a;                                                                                                               \
-            _Pragma("omp simd") for (int64_t i = 0; i < n; i++) {                                                                          \
-                y[i] = same operation b[i];                                                                                                \
-            }                                                                                                                              \
-        } else {                                                                                                                           \
-            for (int64_t i = 0; i < n; i++) {                                                                                              \
-                y[i * stride[0]] = a[i * stride[1]] operation b[i * stride[2]];                                                            \
-            }                                                                                                                              \
-        }                                                                                                                                  \
+ALWAYS_INLINE float apply(uwc_op_kind kind, float a, float b) {
+    return kind == UWC_OP_ADD ? a + b : kind == UWC_OP_SUB ? a - b : a * b;
+}
+
+ALWAYS_INLINE void run_rows(const uwc_ops__sheet *s, uwc_op_kind kind, int64_t y_step, int64_t a_step, int64_t b_step) {
+    for (int64_t r = 0; r < s->rows; r++) {
+        float *y = s->at[0] + r * s->row_stride[0];
+        const float *a = s->at[1] + r * s->row_stride[1], *b = s->at[2] + r * s->row_stride[2];
+#pragma omp simd
+        for (int64_t i = 0; i < s->n; i++) {
+            y[i * y_step] = apply(kind, a[i * a_step], b[i * b_step]);
+        }
     }
+}
 
-LINE(add_line, +)
-LINE(subtract_line, -)
-LINE(multiply_line, *)
+ALWAYS_INLINE void run_sheet(const uwc_ops__sheet *s, uwc_op_kind kind) {
+    int64_t y_step = s->stride[0], a_step = s->stride[1], b_step = s->stride[2];
+    if (y_step == 1 && a_step == 1 && b_step == 1) {
+        run_rows(s, kind, 1, 1, 1);
+    } else if (y_step == 1 && a_step == 1 && b_step == 0) {
+        run_rows(s, kind, 1, 1, 0);
+    } else if (y_step == 1 && a_step == 0 && b_step == 1) {
+        run_rows(s, kind, 1, 0, 1);
+    } else {
+        run_rows(s, kind, y_step, a_step, b_step);
+    }
+}
+
+static void add(const uwc_ops__sheet *sheet) {
+    run_sheet(sheet, UWC_OP_ADD);
+}
+
+static void subtract(const uwc_ops__sheet *sheet) {
+    run_sheet(sheet, UWC_OP_SUB);
+}
+
+static void multiply(const uwc_ops__sheet *sheet) {
+    run_sheet(sheet, UWC_OP_MUL);
+}
 
 static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant) {
     (void)constant;
@@ -47,8 +59,8 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
 }
 
 static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
-    uwc_ops__line line = kernel->op.kind == UWC_OP_ADD ? add_line : kernel->op.kind == UWC_OP_SUB ? subtract_line : multiply_line;
-    uwc_ops__nest_run(kernel->state, (float *[]){out->f32, in[0]->f32, in[1]->f32}, line);
+    uwc_ops__work work = kernel->op.kind == UWC_OP_ADD ? add : kernel->op.kind == UWC_OP_SUB ? subtract : multiply;
+    uwc_ops__nest_run(kernel->state, (float *[]){out->f32, in[0]->f32, in[1]->f32}, work);
     return UWC_OK;
 }
 

@@ -1,6 +1,17 @@
 #include "onednn.h"
 
-/* Convolution by oneDNN: activations as they lie, weights in the form that it likes best. The state is the primitive. */
+#include <omp.h>
+
+/* Convolution by oneDNN: activations as they lie, weights in the form that it likes best.
+ *
+ * oneDNN's choice of blocks, and with it the order of sums, depends on the number of threads. So the primitives are made for one thread and
+ * a fixed number of images, and the threads share the batch. */
+
+typedef struct conv {
+    int64_t images;           /* of one run of a primitive; divides the batch */
+    int lanes;                /* threads that run at the same time */
+    uwc_ops__primitive *lane; /* [lanes] the first owns the weights */
+} conv;
 
 /* The weights as oneDNN names their axes: [O,I/g,kh,kw] or, with groups, [g,O/g,I/g,kh,kw]. */
 static uwc_status describe_weights(const uwc_kernel *kernel, bool as_stored, dnnl_memory_desc_t *desc) {
@@ -17,13 +28,13 @@ static uwc_status describe_bias(const uwc_kernel *kernel, dnnl_memory_desc_t *de
     return uwc_ops__describe("Conv", uwc_shape_1d(kernel->in[1].dim[0]), dnnl_x, desc);
 }
 
-static uwc_status describe_conv(const uwc_kernel *kernel, dnnl_convolution_desc_t *desc) {
+static uwc_status describe_conv(const uwc_kernel *kernel, int64_t images, dnnl_convolution_desc_t *desc) {
     const uwc_op *op = &kernel->op;
     dnnl_memory_desc_t x, w, b, y;
     uwc_ops__pair stride = uwc_ops__pair_of(op->stride[0], op->stride[1]), before = uwc_ops__pair_of(op->pad[0], op->pad[1]),
                   after = uwc_ops__pair_of(op->pad[2], op->pad[3]), gap = uwc_ops__pair_of(op->dilation[0] - 1, op->dilation[1] - 1);
-    UWC_TRY(uwc_ops__describe("Conv", kernel->in[0], dnnl_nhwc, &x));
-    UWC_TRY(uwc_ops__describe("Conv", kernel->out, dnnl_nhwc, &y));
+    UWC_TRY(uwc_ops__describe("Conv", uwc_shape_batch(kernel->in[0], images), dnnl_nhwc, &x));
+    UWC_TRY(uwc_ops__describe("Conv", uwc_shape_batch(kernel->out, images), dnnl_nhwc, &y));
     UWC_TRY(describe_weights(kernel, false, &w));
     UWC_TRY(describe_bias(kernel, &b));
     return uwc_ops__dnnl("Conv", "descriptor",
@@ -32,7 +43,7 @@ static uwc_status describe_conv(const uwc_kernel *kernel, dnnl_convolution_desc_
 }
 
 static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) {
-    uwc_ops__primitive *own = kernel->state;
+    uwc_ops__primitive *own = ((conv *)kernel->state)->lane;
     dnnl_memory_desc_t desc;
     UWC_TRY(describe_weights(kernel, true, &desc));
     UWC_TRY(uwc_ops__primitive_fill(own, DNNL_ARG_WEIGHTS, &desc, weights->f32));
@@ -48,27 +59,81 @@ static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, con
     return st;
 }
 
-static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant) {
+/* Enough work to be worth a call, and enough rows for the weights to be worth reading; a divisor of the batch. */
+static int64_t choose_images(const uwc_kernel *kernel) {
+    static const int64_t least_work = 4000000, least_rows = 256;
+    int64_t batch = kernel->out.dim[0], rows = kernel->out.dim[2] * kernel->out.dim[3], images = 1;
+    int64_t work = uwc_op_multiply_adds(&kernel->op, kernel->in, kernel->out);
+    while (images < batch && (images * work < least_work || images * rows < least_rows || batch % images != 0)) {
+        images++;
+    }
+    return images;
+}
+
+static uwc_status open_lane(const uwc_kernel *kernel, const conv *own, uwc_ops__primitive *lane) {
     dnnl_convolution_desc_t desc;
-    uwc_ops__primitive *own;
+    UWC_TRY(describe_conv(kernel, own->images, &desc));
+    int threads = uwc_ops__alone_begin();
+    uwc_status st = uwc_ops__primitive_open(lane, "Conv", &desc);
+    uwc_ops__alone_end(threads);
+    UWC_TRY(st);
+    UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_SRC, false));
+    UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_DST, false));
+    if (lane == own->lane) {
+        UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_WEIGHTS, true));
+        return uwc_ops__primitive_add(lane, DNNL_ARG_BIAS, true);
+    }
+    UWC_TRY(uwc_ops__primitive_borrow(lane, DNNL_ARG_WEIGHTS, own->lane));
+    return uwc_ops__primitive_borrow(lane, DNNL_ARG_BIAS, own->lane);
+}
+
+static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant) {
+    conv *own;
     UWC_TRY(uwc_calloc(1, sizeof *own, &own));
     kernel->state = own;
-    UWC_TRY(describe_conv(kernel, &desc));
-    UWC_TRY(uwc_ops__primitive_open(own, "Conv", &desc));
-    UWC_TRY(uwc_ops__primitive_add(own, DNNL_ARG_WEIGHTS, true));
-    UWC_TRY(uwc_ops__primitive_add(own, DNNL_ARG_BIAS, true));
-    UWC_TRY(uwc_ops__primitive_add(own, DNNL_ARG_SRC, false));
-    UWC_TRY(uwc_ops__primitive_add(own, DNNL_ARG_DST, false));
+    own->images = choose_images(kernel);
+    int64_t runs = kernel->out.dim[0] / own->images, threads = omp_get_max_threads();
+    int lanes = (int)(runs < threads ? runs : threads);
+    UWC_TRY(uwc_calloc(lanes, sizeof *own->lane, &own->lane));
+    while (own->lanes < lanes) {
+        UWC_TRY(open_lane(kernel, own, &own->lane[own->lanes++]));
+    }
     return set_weights(kernel, constant[1], kernel->n_in > 2 ? constant[2] : NULL);
 }
 
+/* The share of a lane: images one after the other in memory. */
+static uwc_status run_lane(const uwc_kernel *kernel, int lane, const float *x, float *y) {
+    const conv *own = kernel->state;
+    int64_t runs = kernel->out.dim[0] / own->images, end = (lane + 1) * runs / own->lanes;
+    int64_t x_step = own->images * uwc_shape_per_image(kernel->in[0]), y_step = own->images * uwc_shape_per_image(kernel->out);
+    uwc_status st = UWC_OK;
+    int threads = uwc_ops__alone_begin();
+    for (int64_t i = lane * runs / own->lanes; i < end && st == UWC_OK; i++) {
+        st = uwc_ops__primitive_run(&own->lane[lane], x + i * x_step, y + i * y_step);
+    }
+    uwc_ops__alone_end(threads);
+    return st;
+}
+
 static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
-    return uwc_ops__primitive_run(kernel->state, in[0]->f32, out->f32);
+    int lanes = ((const conv *)kernel->state)->lanes, worst = UWC_OK;
+#pragma omp parallel for schedule(static) reduction(max : worst) if (lanes > 1)
+    for (int lane = 0; lane < lanes; lane++) {
+        int st = (int)run_lane(kernel, lane, in[0]->f32, out->f32);
+        worst = st > worst ? st : worst;
+    }
+    /* The text of the error stayed with its thread. */
+    UWC_CHECK(worst == UWC_OK, (uwc_status)worst, "Conv: oneDNN execution");
+    return UWC_OK;
 }
 
 static void release(uwc_kernel *kernel) {
-    if (kernel->state != NULL) {
-        uwc_ops__primitive_close(kernel->state);
+    conv *own = kernel->state;
+    for (int i = 0; own != NULL && i < own->lanes; i++) {
+        uwc_ops__primitive_close(&own->lane[i]);
+    }
+    if (own != NULL) {
+        uwc_free(&own->lane);
     }
     uwc_free(&kernel->state);
 }

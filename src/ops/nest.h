@@ -13,13 +13,20 @@ typedef struct uwc_ops__nest {
     int64_t stride[UWC_OPS__OPERANDS][UWC_MAX_RANK];
 } uwc_ops__nest;
 
-/* Works on n elements: element i of operand k is at[k][i * stride[k]]. Operand 0 alone is written. */
-typedef void (*uwc_ops__line)(int64_t n, float *const *at, const int64_t *stride);
+/* Where the operands of a sheet begin, and their steps from row to row and along a row. Operand 0 alone is written. */
+typedef struct uwc_ops__sheet {
+    int64_t rows, n;
+    float *at[UWC_OPS__OPERANDS];
+    int64_t row_stride[UWC_OPS__OPERANDS], stride[UWC_OPS__OPERANDS];
+} uwc_ops__sheet;
+
+/* Works on `rows` rows of n elements. */
+typedef void (*uwc_ops__work)(const uwc_ops__sheet *sheet);
 
 /* The loops over `shape` with stride[k] for operand k: axes of one element are dropped, adjacent ones joined. Never empty. */
 uwc_ops__nest uwc_ops__nest_make(uwc_shape shape, int operands, const int64_t (*stride)[UWC_MAX_RANK]);
-/* Runs `line` over all elements, each of which must depend on its own inputs alone. */
-void uwc_ops__nest_run(const uwc_ops__nest *nest, float *const *base, uwc_ops__line line);
+/* Runs `work` over all elements, each of which must depend on its own inputs alone. */
+void uwc_ops__nest_run(const uwc_ops__nest *nest, float *const *base, uwc_ops__work work);
 /* to[index . to_stride] = from[index . from_stride] for all indices of `shape`. */
 void uwc_ops__copy(uwc_shape shape, float *to, const int64_t *to_stride, const float *from, const int64_t *from_stride);
 

@@ -9,20 +9,24 @@ typedef struct folded {
     uwc_ops__nest nest;
 } folded;
 
-static void scale_line(int64_t n, float *const *at, const int64_t *stride) {
-    float *y = at[0];
-    const float *x = at[1], *scale = at[2], *shift = at[3];
-    if (stride[2] == 0) { /* one channel; x and y lie alike, so their steps are 1 */
-        float by = *scale, plus = *shift;
+/* x and y lie alike, so their steps along a row are 1; a row is along the channels or within one. */
+static void scale_sheet(const uwc_ops__sheet *s) {
+    for (int64_t r = 0; r < s->rows; r++) {
+        float *y = s->at[0] + r * s->row_stride[0];
+        const float *x = s->at[1] + r * s->row_stride[1];
+        const float *scale = s->at[2] + r * s->row_stride[2], *shift = s->at[3] + r * s->row_stride[3];
+        if (s->stride[2] == 0) {
+            float by = *scale, plus = *shift;
 #pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            y[i] = x[i] * by + plus;
+            for (int64_t i = 0; i < s->n; i++) {
+                y[i] = x[i] * by + plus;
+            }
+            continue;
         }
-        return;
-    }
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) {
-        y[i] = x[i] * scale[i] + shift[i];
+        for (int64_t i = 0; i < s->n; i++) {
+            y[i] = x[i] * scale[i] + shift[i];
+        }
     }
 }
 
@@ -52,7 +56,7 @@ static uwc_status prepare_batch_norm(uwc_kernel *kernel, const uwc_tensor *const
 
 static uwc_status run_batch_norm(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
     const folded *own = kernel->state;
-    uwc_ops__nest_run(&own->nest, (float *[]){out->f32, in[0]->f32, own->scale, own->shift}, scale_line);
+    uwc_ops__nest_run(&own->nest, (float *[]){out->f32, in[0]->f32, own->scale, own->shift}, scale_sheet);
     return UWC_OK;
 }
 

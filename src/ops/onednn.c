@@ -1,5 +1,7 @@
 #include "onednn.h"
 
+#include <omp.h>
+
 uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t status) {
     uwc_status own = status == dnnl_out_of_memory ? UWC_E_NOMEM : status == dnnl_unimplemented ? UWC_E_UNSUPPORTED : UWC_E_LIBRARY;
     UWC_CHECK(status == dnnl_success, own, "%s: oneDNN %s gives status %d", name, call, (int)status);
@@ -43,18 +45,24 @@ uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, co
     return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);
 }
 
-uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool owns_memory) {
+/* A new argument with its memory over `data`, or with zeroed memory of its own. */
+static uwc_status add(uwc_ops__primitive *own, int argument, bool owns_memory, void *data) {
     const_dnnl_primitive_desc_t made;
     UWC_CHECK(own->n_args < UWC_OPS__ARGUMENTS, UWC_E_INTERNAL, "%s: more than %d arguments", own->name, UWC_OPS__ARGUMENTS);
     UWC_TRY(uwc_ops__dnnl(own->name, "primitive query", dnnl_primitive_get_primitive_desc(own->primitive, &made)));
     const dnnl_memory_desc_t *desc = dnnl_primitive_desc_query_md(made, dnnl_query_exec_arg_md, argument);
     UWC_CHECK(desc != NULL, UWC_E_LIBRARY, "%s: oneDNN does not know argument %d", own->name, argument);
+    int slot = own->n_args++;
     if (owns_memory) {
-        UWC_TRY(uwc_calloc((int64_t)dnnl_memory_desc_get_size(desc), 1, &own->owned[own->n_args]));
+        UWC_TRY(uwc_calloc((int64_t)dnnl_memory_desc_get_size(desc), 1, &own->owned[slot]));
     }
-    dnnl_exec_arg_t *arg = &own->arg[own->n_args++];
-    arg->arg = argument;
-    return uwc_ops__dnnl(own->name, "memory", dnnl_memory_create(&arg->memory, desc, own->engine, own->owned[own->n_args - 1]));
+    own->arg[slot].arg = argument;
+    return uwc_ops__dnnl(own->name, "memory",
+                         dnnl_memory_create(&own->arg[slot].memory, desc, own->engine, owns_memory ? own->owned[slot] : data));
+}
+
+uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool owns_memory) {
+    return add(own, argument, owns_memory, NULL);
 }
 
 static dnnl_memory_t find(const uwc_ops__primitive *own, int argument) {
@@ -64,6 +72,12 @@ static dnnl_memory_t find(const uwc_ops__primitive *own, int argument) {
         }
     }
     return NULL;
+}
+
+uwc_status uwc_ops__primitive_borrow(uwc_ops__primitive *own, int argument, const uwc_ops__primitive *owner) {
+    void *data;
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_data_handle(find(owner, argument), &data)));
+    return add(own, argument, false, data);
 }
 
 static uwc_status run_reorder(uwc_ops__primitive *own, dnnl_memory_t from, dnnl_memory_t to) {
@@ -111,4 +125,15 @@ void uwc_ops__primitive_close(uwc_ops__primitive *own) {
     dnnl_stream_destroy(own->stream);
     dnnl_engine_destroy(own->engine);
     *own = (uwc_ops__primitive){.name = NULL};
+}
+
+/* oneDNN's only tie to threads is the OpenMP setting of the calling task. */
+int uwc_ops__alone_begin(void) {
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+void uwc_ops__alone_end(int before) {
+    omp_set_num_threads(before);
 }

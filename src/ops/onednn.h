@@ -29,6 +29,8 @@ uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t statu
 uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) UWC_MUST_USE;
 /* Adds an argument (DNNL_ARG_...) in the form that the primitive wants: with zeroed memory of its own, or to be bound at each run. */
 uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool owns_memory) UWC_MUST_USE;
+/* Adds an argument whose memory another primitive of the same descriptor owns and outlives this one with. */
+uwc_status uwc_ops__primitive_borrow(uwc_ops__primitive *own, int argument, const uwc_ops__primitive *owner) UWC_MUST_USE;
 /* Copies `data`, which lies as `desc` says, into an argument that has memory. */
 uwc_status uwc_ops__primitive_fill(uwc_ops__primitive *own, int argument, const dnnl_memory_desc_t *desc, const float *data) UWC_MUST_USE;
 /* Runs with DNNL_ARG_SRC and DNNL_ARG_DST bound to x and y. */
@@ -36,6 +38,10 @@ uwc_status uwc_ops__primitive_run(uwc_ops__primitive *own, const float *x, float
 void uwc_ops__primitive_close(uwc_ops__primitive *own);
 /* Descriptor of float32 memory. */
 uwc_status uwc_ops__describe(const char *name, uwc_shape shape, dnnl_format_tag_t tag, dnnl_memory_desc_t *desc) UWC_MUST_USE;
+/* While between these calls, oneDNN called from this thread makes and runs primitives for one thread. `before` is what the first returned.
+ */
+int uwc_ops__alone_begin(void);
+void uwc_ops__alone_end(int before);
 /* Two values along H and W as oneDNN takes them. */
 uwc_ops__pair uwc_ops__pair_of(int64_t h, int64_t w);
 

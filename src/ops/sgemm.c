@@ -1,15 +1,10 @@
 #include "onednn.h"
 
-#include <omp.h>
-
-/* The only tie to threads that oneDNN's sgemm has is the OpenMP setting of the calling task, so it is set to one around the call: the
- * sums are then the same everywhere, inside parallel regions too. */
 uwc_status uwc_sgemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
                      float beta, float *c, int64_t ldc) {
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
+    int threads = uwc_ops__alone_begin();
     dnnl_status_t status = dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
-    omp_set_num_threads(threads);
+    uwc_ops__alone_end(threads);
     UWC_CHECK(status == dnnl_success, status == dnnl_out_of_memory ? UWC_E_NOMEM : UWC_E_ARG,
               "sgemm of %lldx%lldx%lld, leading dimensions %lld, %lld, %lld, gives status %d", (long long)m, (long long)n, (long long)k,
               (long long)lda, (long long)ldb, (long long)ldc, (int)status);

@@ -88,27 +88,28 @@ static double flush(uwc_statistics *s, int64_t area, int64_t channel, int64_t la
     return square;
 }
 
-static double channel_block(uwc_statistics *s, const uwc_geometry *g, const float *x, const float *y, const float *zeros, int64_t channel) {
+static double channel_block(uwc_statistics *s, const uwc_geometry *g, const uwc_rows *rows, const float *zeros, int64_t channel) {
     enum { SUMS = MAX_AREA * (MAX_AREA + 1) / 2 + 2 * MAX_AREA + 2 };
     float sums[SUMS][CHANNELS];
-    const int64_t area = g->cols, positions = g->images * g->out_height * g->out_width;
+    const int64_t area = g->cols, positions = rows->count;
     const int64_t lanes = g->channels - channel < CHANNELS ? g->channels - channel : CHANNELS;
     const size_t used = (size_t)(area * (area + 1) / 2 + 2 * area + 2);
     double square = 0;
     for (int64_t first = 0; first < positions; first += CHUNK) {
         int64_t end = first + CHUNK < positions ? first + CHUNK : positions;
         memset(sums, 0, used * sizeof sums[0]);
-        for (int64_t position = first; position < end; position++) {
+        for (int64_t i = first; i < end; i++) {
+            int64_t position = rows->position == NULL ? i : rows->position[i];
             tap_list taps;
-            find_taps(g, x, zeros, position, &taps);
-            add_position(&taps, y + position * g->channels, area, channel, lanes, sums);
+            find_taps(g, rows->x, zeros, position, &taps);
+            add_position(&taps, rows->y + position * g->channels, area, channel, lanes, sums);
         }
         square += flush(s, area, channel, lanes, sums, end - first);
     }
     return square;
 }
 
-void uwc_recon__depthwise_batch(uwc_statistics *s, const uwc_geometry *g, const float *x, const float *y, const float *zeros) {
+void uwc_recon__depthwise_batch(uwc_statistics *s, const uwc_geometry *g, const uwc_rows *rows, const float *zeros) {
     enum { MOST_BLOCKS = 4096 };
     double square[MOST_BLOCKS];
     const int64_t blocks = (g->channels + CHANNELS - 1) / CHANNELS;
@@ -116,7 +117,7 @@ void uwc_recon__depthwise_batch(uwc_statistics *s, const uwc_geometry *g, const 
         int64_t n = blocks - base < MOST_BLOCKS ? blocks - base : MOST_BLOCKS;
 #pragma omp parallel for schedule(static)
         for (int64_t b = 0; b < n; b++) {
-            square[b] = channel_block(s, g, x, y, zeros, (base + b) * CHANNELS);
+            square[b] = channel_block(s, g, rows, zeros, (base + b) * CHANNELS);
         }
         for (int64_t b = 0; b < n; b++) {
             s->square += square[b];

@@ -66,16 +66,46 @@ typedef struct pass {
     const uwc_aim *aim;
     int *fetch_quantized, *fetch_float;
     const uwc_tensor **got_quantized, **got_float;
-    float *x, *y; /* the layer's quantized input; its target */
+    uwc_scratch *scratch;
+    float *x, *y;                /* buffers of a full batch */
+    const float *input, *wanted; /* the layer's quantized input and its target, in a buffer or where the executors left them */
+    int64_t positions;           /* taken per image; 0: all */
+    int64_t *position;           /* [batch * positions] */
+    uint64_t seed;
 } pass;
 
-static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, pass *w) {
-    *w = (pass){.paths = p, .node = &p->quantized->node[node], .aim = aim};
+static void geometry_of(const pass *w, int64_t images, uwc_geometry *out) {
+    const uwc_value *value = w->paths->unit->value;
+    uwc_recon__geometry(&w->node->op, uwc_shape_batch(value[w->node->in[0]].shape, images), value[w->node->in[1]].shape,
+                        uwc_shape_batch(value[w->node->out].shape, images), out);
+}
+
+/* Without a wish, enough for ROWS rows in all: more rows than that do not show in the result, and fewer than LEAST per image are not worth
+ * the forward pass that made them. */
+static int64_t positions_per_image(const uwc_recon_options *options, int64_t images) {
+    enum { ROWS = 1 << 17, LEAST = 128 };
+    int64_t wanted = (ROWS + images - 1) / images;
+    return options->positions > 0 ? options->positions : wanted < LEAST ? LEAST : wanted;
+}
+
+static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, pass *w) {
+    *w = (pass){.paths = p,
+                .node = &p->quantized->node[node],
+                .aim = aim,
+                .positions = positions_per_image(options, p->stream->images),
+                .seed = options->seed};
     const int n = aim->n_others + 1;
     UWC_TRY(uwc_calloc(n, sizeof *w->fetch_quantized, &w->fetch_quantized));
     UWC_TRY(uwc_calloc(n, sizeof *w->fetch_float, &w->fetch_float));
     UWC_TRY(uwc_calloc(n, sizeof *w->got_quantized, &w->got_quantized));
     UWC_TRY(uwc_calloc(n, sizeof *w->got_float, &w->got_float));
+    uwc_geometry geometry;
+    geometry_of(w, 1, &geometry);
+    if (w->positions >= geometry.images * geometry.out_height * geometry.out_width) {
+        w->positions = 0;
+    }
+    UWC_TRY(uwc_calloc(p->batch * w->positions, sizeof *w->position, &w->position));
+    UWC_TRY(uwc_recon__scratch_create(&geometry, &w->scratch));
     UWC_TRY(uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->in[0]].shape), sizeof *w->x, &w->x));
     return uwc_calloc(p->batch * uwc_shape_count(p->unit->value[w->node->out].shape), sizeof *w->y, &w->y);
 }
@@ -85,18 +115,24 @@ static void close_pass(pass *w) {
     uwc_free(&w->fetch_float);
     uwc_free(&w->got_quantized);
     uwc_free(&w->got_float);
+    uwc_recon__scratch_destroy(&w->scratch);
+    uwc_free(&w->position);
     uwc_free(&w->x);
     uwc_free(&w->y);
 }
 
-static void subtract(float *y, const float *other, int64_t count) {
+/* wanted = wanted - other, in the buffer. */
+static void subtract(pass *w, const float *other, int64_t count) {
+    const float *from = w->wanted;
+    float *y = w->y;
 #pragma omp parallel for simd schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        y[i] -= other[i];
+        y[i] = from[i] - other[i];
     }
+    w->wanted = y;
 }
 
-/* Runs both paths on the loaded batch; sets w->x and w->y. */
+/* Runs both paths on the loaded batch; sets w->input and w->wanted. */
 static uwc_status run_paths(pass *w, int64_t images) {
     uwc_paths *p = w->paths;
     int nq = 0, nf = 0;
@@ -113,21 +149,38 @@ static uwc_status run_paths(pass *w, int64_t images) {
     UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, w->fetch_quantized, nq, w->got_quantized));
     const uwc_value *edge = &p->quantized->value[w->node->in[0]];
     int64_t inputs = images * uwc_shape_count(edge->shape), outputs = images * uwc_shape_count(p->unit->value[w->node->out].shape);
+    w->input = w->got_quantized[0]->f32;
     if (edge->quantizer.bits > 0) {
-        uwc_quantizer_apply(&edge->quantizer, w->got_quantized[0]->f32, inputs, w->x);
-    } else {
-        uwc_tensor copy = uwc_tensor_view(UWC_F32, w->got_quantized[0]->shape, w->got_quantized[0]->layout, w->x);
-        UWC_TRY(uwc_tensor_convert(w->got_quantized[0], &copy));
+        uwc_quantizer_apply(&edge->quantizer, w->input, inputs, w->x);
+        w->input = w->x;
     }
-    uwc_tensor target = uwc_tensor_view(UWC_F32, w->got_float[0]->shape, w->got_float[0]->layout, w->y);
-    UWC_TRY(uwc_tensor_convert(w->got_float[0], &target));
+    w->wanted = w->got_float[0]->f32;
     for (int i = 1; i < nf; i++) {
-        subtract(w->y, w->got_float[i]->f32, outputs);
+        subtract(w, w->got_float[i]->f32, outputs);
     }
     for (int i = 1; i < nq; i++) {
-        subtract(w->y, w->got_quantized[i]->f32, outputs);
+        subtract(w, w->got_quantized[i]->f32, outputs);
     }
     return UWC_OK;
+}
+
+/* The rows of a batch: all positions, or w->positions of every image, one at a random place of each of as many equal parts. */
+static uwc_rows choose_rows(const pass *w, int64_t first_image, int64_t images, const uwc_geometry *g) {
+    const int64_t all = g->images * g->out_height * g->out_width, per_image = all / images, n = w->positions;
+    uwc_rows rows = {.x = w->input, .y = w->wanted, .count = all};
+    if (n == 0) {
+        return rows;
+    }
+    for (int64_t image = 0; image < images; image++) {
+        for (int64_t i = 0; i < n; i++) {
+            int64_t part = i * per_image / n, length = (i + 1) * per_image / n - part;
+            w->position[image * n + i] =
+                image * per_image + part + uwc_rng_below(w->seed, (uint64_t)(first_image + image) | UINT64_C(1) << 63, (uint64_t)i, length);
+        }
+    }
+    rows.position = w->position;
+    rows.count = images * n;
+    return rows;
 }
 
 static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
@@ -137,21 +190,18 @@ static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
     for (int64_t at = 0; at < images; at += p->batch) {
         int64_t count = images - at < p->batch ? images - at : p->batch;
         uwc_geometry geometry;
-        uwc_shape in = uwc_shape_batch(p->unit->value[w->node->in[0]].shape, count);
-        uwc_shape result = uwc_shape_batch(p->unit->value[w->node->out].shape, count);
-        uwc_recon__geometry(&w->node->op, in, p->unit->value[w->node->in[1]].shape, result, &geometry);
+        geometry_of(w, count, &geometry);
         UWC_TRY(uwc_recon__paths_load(p, first + at, count, true, true));
         UWC_TRY(run_paths(w, count));
-        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->x, w->y));
+        uwc_rows rows = choose_rows(w, first + at, count, &geometry);
+        UWC_TRY(uwc_recon__statistics_batch(out, &geometry, w->scratch, &rows));
     }
     return UWC_OK;
 }
 
 static uwc_status new_statistics(const pass *w, uwc_statistics **out) {
-    const uwc_graph *unit = w->paths->unit;
     uwc_geometry g;
-    uwc_recon__geometry(&w->node->op, unit->value[w->node->in[0]].shape, unit->value[w->node->in[1]].shape, unit->value[w->node->out].shape,
-                        &g);
+    geometry_of(w, 1, &g);
     return uwc_recon__statistics_create(g.groups, g.rows, g.cols, out);
 }
 
@@ -185,13 +235,13 @@ static uwc_status combine(const uwc_stream *stream, uwc_statistics *s) {
     return UWC_OK;
 }
 
-uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, uwc_statistics **out) {
+uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, uwc_statistics **out) {
     pass w;
     int first, end;
     *out = NULL;
     uwc_status st;
     uwc_recon__my_shards(p->stream, &first, &end);
-    UWC_TRY_GOTO(st, open_pass(p, node, aim, &w), done);
+    UWC_TRY_GOTO(st, open_pass(p, node, aim, options, &w), done);
     UWC_TRY_GOTO(st, gather_shards(&w, first, end, out), done);
     UWC_TRY_GOTO(st, combine(p->stream, *out), done);
     uwc_recon__statistics_finish(*out);

@@ -43,11 +43,12 @@ static void one_patch(const uwc_geometry *g, const float *image, int64_t oy, int
     }
 }
 
-void uwc_recon__patches(const uwc_geometry *g, const float *x, int64_t group, int64_t first, int64_t count, float *out) {
+void uwc_recon__patches(const uwc_geometry *g, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *list,
+                        float *out) {
     const int64_t pixels = g->out_height * g->out_width, image_size = g->height * g->width * g->channels;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        int64_t position = first + i, image = position / pixels, pixel = position % pixels;
+        int64_t position = list == NULL ? first + i : list[first + i], image = position / pixels, pixel = position % pixels;
         one_patch(g, x + image * image_size, pixel / g->out_width, pixel % g->out_width, group * g->group_channels, out + i * g->cols);
     }
 }

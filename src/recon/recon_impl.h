@@ -19,8 +19,10 @@ typedef struct uwc_geometry {
 } uwc_geometry;
 
 void uwc_recon__geometry(const uwc_op *op, uwc_shape in, uwc_shape weights, uwc_shape out, uwc_geometry *geometry);
-/* Patches of positions [first, first+count) (over images, rows, columns) of `group` into out [count, cols]. */
-void uwc_recon__patches(const uwc_geometry *geometry, const float *x, int64_t group, int64_t first, int64_t count, float *out);
+/* Patches [count, cols] of `group` for rows [first, first+count) of the list `position`, or of all positions where that is NULL. Positions
+ * count over images, rows and columns of the output. */
+void uwc_recon__patches(const uwc_geometry *geometry, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *position,
+                        float *out);
 /* Weights [rows*groups, cols] between ONNX's order (channel, ky, kx) and the order of patches. */
 void uwc_recon__to_patch_order(const uwc_geometry *geometry, const float *weights, double *out, int64_t out_stride);
 void uwc_recon__into_patch_order(const uwc_geometry *geometry, const int8_t *q, int8_t *out);
@@ -39,17 +41,25 @@ typedef struct uwc_statistics {
 
 uwc_status uwc_recon__statistics_create(int64_t groups, int64_t rows, int64_t cols, uwc_statistics **out) UWC_MUST_USE;
 void uwc_recon__statistics_destroy(uwc_statistics **statistics);
-void uwc_recon__statistics_clear(uwc_statistics *statistics);
 /* Adds `from` to `to`. */
 void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from);
-/* Adds a batch: x the layer's input (quantized path), y its target [positions, groups*rows]. */
-uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const float *x,
-                                       const float *y) UWC_MUST_USE;
+/* Working memory for the batches of one layer. */
+typedef struct uwc_scratch uwc_scratch;
+uwc_status uwc_recon__scratch_create(const uwc_geometry *geometry, uwc_scratch **out) UWC_MUST_USE;
+void uwc_recon__scratch_destroy(uwc_scratch **scratch);
+/* What a batch adds: x the layer's input (quantized path), y its target [positions, groups*rows], at the listed positions or at all. */
+typedef struct uwc_rows {
+    const float *x, *y;
+    const int64_t *position; /* [count] ascending, NULL: all */
+    int64_t count;
+} uwc_rows;
+
+uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geometry *geometry, uwc_scratch *scratch,
+                                       const uwc_rows *rows) UWC_MUST_USE;
 /* One input and one output channel per group, and a kernel small enough for the path below. */
 bool uwc_recon__is_depthwise(const uwc_geometry *geometry);
 /* The same for such a layer, vectors over channels; zeros [channels]. */
-void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const float *x, const float *y,
-                                const float *zeros);
+void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, const float *zeros);
 /* Sums to means: A symmetric and divided by the count; Y of `group` as [rows, cols+1] into `y`. */
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
 void uwc_recon__statistics_cross(const uwc_statistics *statistics, int64_t group, double *y);
@@ -135,7 +145,8 @@ void uwc_recon__my_shards(const uwc_stream *stream, int *first, int *end);
 /* Chooses the quantizer of `value` of the quantized unit from a sample of the quantized path. */
 uwc_status uwc_recon__choose_quantizer(uwc_paths *paths, int value, uint64_t seed) UWC_MUST_USE;
 /* Statistics of weighted node `node`, over all samples, as means. */
-uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, uwc_statistics **out) UWC_MUST_USE;
+uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
+                             uwc_statistics **out) UWC_MUST_USE;
 /* Last pass: errors of nearest rounding and of the result, and the outputs to the stream. */
 uwc_status uwc_recon__last_pass(uwc_paths *paths, const uwc_recon_options *options, uwc_unit_result *result) UWC_MUST_USE;
 /* Nearest rounding of one node's weights. */

@@ -30,13 +30,6 @@ void uwc_recon__statistics_destroy(uwc_statistics **statistics) {
     }
 }
 
-void uwc_recon__statistics_clear(uwc_statistics *s) {
-    memset(s->A, 0, (size_t)(s->groups * (s->cols + 1) * (s->cols + 1)) * sizeof *s->A);
-    memset(s->Y, 0, (size_t)(s->groups * (s->cols + 1) * s->rows) * sizeof *s->Y);
-    s->square = 0;
-    s->count = 0;
-}
-
 void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from) {
     const int64_t squares = to->groups * (to->cols + 1) * (to->cols + 1), products = to->groups * (to->cols + 1) * to->rows;
     for (int64_t i = 0; i < squares; i++) {
@@ -49,11 +42,12 @@ void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from) {
     to->count += from->count;
 }
 
-/* Targets of a tile with a 1 behind them, [count, rows+1], their sums and squares. */
-static double copy_targets(const float *y, int64_t stride, int64_t rows, int64_t count, float *out, double *sum) {
+/* Targets of a tile with a 1 behind them, [count, rows+1], their sums and squares. `position`: see uwc_recon__patches. */
+static double copy_targets(const float *y, int64_t stride, int64_t rows, int64_t first, int64_t count, const int64_t *position, float *out,
+                           double *sum) {
     double square = 0;
     for (int64_t i = 0; i < count; i++) {
-        const float *from = y + i * stride;
+        const float *from = y + (position == NULL ? first + i : position[first + i]) * stride;
         float *to = out + i * (rows + 1), part = 0;
         for (int64_t r = 0; r < rows; r++) {
             to[r] = from[r];
@@ -137,72 +131,81 @@ static uwc_status run_products(const product *list, int64_t n, const tile *part,
     return UWC_OK;
 }
 
-typedef struct scratch {
+struct uwc_scratch {
     float *patches, *targets, *products;
     product *list;
-    double *sum;
-} scratch;
+    double *sum;  /* [rows] */
+    float *zeros; /* [channels]: what depthwise layers read in the padding */
+    int64_t product_size;
+};
 
-static void free_scratch(scratch *w) {
+void uwc_recon__scratch_destroy(uwc_scratch **scratch) {
+    uwc_scratch *w = *scratch;
+    if (w == NULL) {
+        return;
+    }
     uwc_free(&w->patches);
     uwc_free(&w->targets);
     uwc_free(&w->products);
     uwc_free(&w->list);
     uwc_free(&w->sum);
+    uwc_free(&w->zeros);
+    uwc_free(scratch);
 }
 
-static uwc_status make_scratch(const uwc_geometry *g, int64_t product_size, scratch *w) {
-    int64_t blocks = (g->cols + block_width(g->cols) - 1) / block_width(g->cols), products = blocks * (blocks + 3) / 2;
-    UWC_TRY(uwc_calloc(g->direct ? 0 : TILE * g->cols, sizeof(float), &w->patches));
-    UWC_TRY(uwc_calloc(TILE * (g->rows + 1), sizeof(float), &w->targets));
-    UWC_TRY(uwc_calloc(products * product_size, sizeof(float), &w->products));
-    UWC_TRY(uwc_calloc(products, sizeof *w->list, &w->list));
-    return uwc_calloc(g->rows, sizeof(double), &w->sum);
+uwc_status uwc_recon__scratch_create(const uwc_geometry *g, uwc_scratch **out) {
+    const int64_t width = block_width(g->cols), blocks = (g->cols + width - 1) / width, products = blocks * (blocks + 3) / 2;
+    uwc_scratch *w;
+    uwc_status st;
+    *out = NULL;
+    UWC_TRY(uwc_calloc(1, sizeof *w, &w));
+    w->product_size = width * (g->rows + 1 > width ? g->rows + 1 : width);
+    UWC_TRY_GOTO(st, uwc_calloc(TILE * g->cols, sizeof(float), &w->patches), done);
+    UWC_TRY_GOTO(st, uwc_calloc(TILE * (g->rows + 1), sizeof(float), &w->targets), done);
+    UWC_TRY_GOTO(st, uwc_calloc(products * w->product_size, sizeof(float), &w->products), done);
+    UWC_TRY_GOTO(st, uwc_calloc(products, sizeof *w->list, &w->list), done);
+    UWC_TRY_GOTO(st, uwc_calloc(g->rows, sizeof *w->sum, &w->sum), done);
+    UWC_TRY_GOTO(st, uwc_calloc(g->channels, sizeof *w->zeros, &w->zeros), done);
+    *out = w;
+    return UWC_OK;
+done:
+    uwc_recon__scratch_destroy(&w);
+    return st;
 }
 
-static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, const float *x, const float *y, int64_t group, scratch *w,
-                              int64_t product_size) {
-    const int64_t positions = g->images * g->out_height * g->out_width, order = g->cols + 1, stride = g->rows * g->groups;
-    int64_t n = list_products(g->cols, g->rows, w->list);
+static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, int64_t group, uwc_scratch *w, const uwc_rows *rows) {
+    const int64_t order = g->cols + 1, stride = g->rows * g->groups;
+    const int64_t n = list_products(g->cols, g->rows, w->list);
+    const bool in_place = g->direct && rows->position == NULL;
     double *A = s->A + group * order * order, *Y = s->Y + group * order * s->rows;
     memset(w->sum, 0, (size_t)g->rows * sizeof *w->sum);
-    for (int64_t first = 0; first < positions; first += TILE) {
-        int64_t count = positions - first < TILE ? positions - first : TILE;
-        tile part = {.patches = w->patches, .stride = g->cols, .count = count, .targets = w->targets};
-        if (g->direct) {
-            part.patches = x + first * g->channels;
-        } else {
-            uwc_recon__patches(g, x, group, first, count, w->patches);
+    for (int64_t first = 0; first < rows->count; first += TILE) {
+        int64_t count = rows->count - first < TILE ? rows->count - first : TILE;
+        tile part = {
+            .patches = in_place ? rows->x + first * g->channels : w->patches, .stride = g->cols, .count = count, .targets = w->targets};
+        if (!in_place) {
+            uwc_recon__patches(g, rows->x, group, first, count, rows->position, w->patches);
         }
-        s->square += copy_targets(y + first * stride + group * g->rows, stride, g->rows, count, w->targets, w->sum);
-        UWC_TRY(run_products(w->list, n, &part, s, group, w->products, product_size));
+        s->square += copy_targets(rows->y + group * g->rows, stride, g->rows, first, count, rows->position, w->targets, w->sum);
+        UWC_TRY(run_products(w->list, n, &part, s, group, w->products, w->product_size));
     }
     for (int64_t r = 0; r < g->rows; r++) {
         Y[g->cols * s->rows + r] += w->sum[r];
     }
-    A[order * order - 1] += (double)positions;
+    A[order * order - 1] += (double)rows->count;
     return UWC_OK;
 }
 
-uwc_status uwc_recon__statistics_batch(uwc_statistics *s, const uwc_geometry *g, const float *x, const float *y) {
-    s->count += g->images * g->out_height * g->out_width;
-    uwc_status st = UWC_OK;
+uwc_status uwc_recon__statistics_batch(uwc_statistics *s, const uwc_geometry *g, uwc_scratch *scratch, const uwc_rows *rows) {
+    s->count += rows->count;
     if (uwc_recon__is_depthwise(g)) {
-        float *zeros;
-        UWC_TRY(uwc_calloc(g->channels, sizeof *zeros, &zeros));
-        uwc_recon__depthwise_batch(s, g, x, y, zeros);
-        uwc_free(&zeros);
+        uwc_recon__depthwise_batch(s, g, rows, scratch->zeros);
         return UWC_OK;
     }
-    int64_t product_size = BLOCK * (g->rows + 1 > BLOCK ? g->rows + 1 : BLOCK);
-    scratch work = {0};
-    UWC_TRY_GOTO(st, make_scratch(g, product_size, &work), done);
     for (int64_t group = 0; group < g->groups; group++) {
-        UWC_TRY_GOTO(st, group_batch(s, g, x, y, group, &work, product_size), done);
+        UWC_TRY(group_batch(s, g, group, scratch, rows));
     }
-done:
-    free_scratch(&work);
-    return st;
+    return UWC_OK;
 }
 
 void uwc_recon__statistics_finish(uwc_statistics *s) {

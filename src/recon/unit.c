@@ -77,7 +77,7 @@ static uwc_status solve_second_order(uwc_paths *p, int index, const uwc_recon_op
                         &g);
     uwc_status st;
     UWC_TRY_GOTO(st, uwc_recon__aim(p->unit, index, options->target, &aim), done);
-    UWC_TRY_GOTO(st, uwc_recon__gather(p, index, &aim, &statistics), done);
+    UWC_TRY_GOTO(st, uwc_recon__gather(p, index, &aim, options, &statistics), done);
     UWC_TRY_GOTO(st, float_weights(p->unit, node, &g, &w0), done);
     UWC_TRY_GOTO(st, uwc_calloc(g.rows * g.groups, sizeof *bias, &bias), done);
     UWC_TRY_GOTO(st, uwc_weights_copy(out->weights, &ordered), done);

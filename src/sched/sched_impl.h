@@ -38,4 +38,212 @@ uwc_status uwc_sched__json_same(const uwc_json *a, const uwc_json *b, bool *same
 uwc_status uwc_sched__json_set_hash(uwc_json *object, const char *key, uint64_t hash) UWC_MUST_USE;
 uwc_status uwc_sched__json_get_hash(const uwc_json *object, const char *key, uint64_t *hash) UWC_MUST_USE;
 
+/* ---- settings: the configuration in the form that lower floors take --------------------------------------------------------------- */
+
+typedef enum uwc_input_rule { UWC_INPUT_PREFIX, UWC_INPUT_FLOAT, UWC_INPUT_SEGMENTS } uwc_input_rule;
+
+typedef struct uwc_settings {
+    uwc_bits bits;
+    uwc_recon_options recon;
+    uwc_input_rule input;
+    int segments, max_layers, threads;
+    int64_t samples;
+    bool message;         /* transport */
+    double unit_deadline; /* seconds, 0: none */
+} uwc_settings;
+
+void uwc_sched__settings(const uwc_config *config, uwc_settings *out);
+
+/* ---- plan: the network of a run and its units, the same on every rank (docs/formats/run_directory.md) ------------------------------- */
+
+typedef struct uwc_plan {
+    uwc_graph *graph; /* float weights, bits assigned */
+    uwc_partition *partition;
+    int *segment;  /* [n_units] */
+    int *maker;    /* [n_values] unit that makes the value, -1: none */
+    int *boundary; /* values that are inputs of units, ascending */
+    int n_boundary;
+    int64_t images, batch; /* calibration images; images per batch of the whole network */
+    uint64_t graph_hash;
+} uwc_plan;
+
+/* From a serialized float network. Local. */
+uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) UWC_MUST_USE;
+void uwc_sched__plan_destroy(uwc_plan **plan);
+/* Runs of about equal work: segment[u] in [0, segments). */
+void uwc_sched__segments(const uwc_partition *partition, const uwc_settings *settings, int *segment);
+/* Whether `unit` reads `value` as the quantized network has it, and whether a later unit does so. */
+bool uwc_sched__reads_quantized(const uwc_plan *plan, int unit, int value);
+bool uwc_sched__is_wanted(const uwc_plan *plan, int unit, int value);
+/* What plan.json holds. */
+uwc_status uwc_sched__plan_json(const uwc_plan *plan, const uwc_run *run, uint64_t data_hash, uwc_json **out) UWC_MUST_USE;
+/* Makes run->plan on every rank, if it is not there; without `fresh`, plan.json must be there. Collective. */
+uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) UWC_MUST_USE;
+
+/* ---- run ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+struct uwc_run {
+    uwc_comm *comm;
+    const uwc_config *config; /* borrowed, or `owned` */
+    uwc_config *owned;
+    uwc_settings settings;
+    uwc_preprocess preprocess;
+    const uwc_log *log;
+    uwc_hooks hooks;
+    char *folder;
+    int lock;             /* rank 0, else -1 */
+    uwc_journal *journal; /* rank 0 */
+    uwc_json *events;     /* rank 0: what the journal held when the run was opened, and what was added since */
+    uwc_plan *plan;       /* NULL before uwc_sched__plan_load */
+};
+
+/* *out = path of a file of the run, owned by the caller. */
+uwc_status uwc_sched__path(const uwc_run *run, const char *name, char **out) UWC_MUST_USE;
+/* Adds an event (adopted, also on failure) to the journal and to run->events. Rank 0. */
+uwc_status uwc_sched__record(uwc_run *run, uwc_json *event) UWC_MUST_USE;
+/* Adds "session": what follows belongs to this start of the program. Rank 0. */
+uwc_status uwc_sched__record_session(uwc_run *run) UWC_MUST_USE;
+/* Adds "phase" (done after so many seconds of this session) or "elapsed" (still in it). Rank 0; nothing elsewhere. */
+uwc_status uwc_sched__record_phase(uwc_run *run, uwc_phase phase, double seconds) UWC_MUST_USE;
+uwc_status uwc_sched__record_elapsed(uwc_run *run, uwc_phase phase, double seconds) UWC_MUST_USE;
+/* Seconds that the sessions of this run spent in a phase: capture and solve go on where they stopped, so theirs add up; of the others the
+ * last one counts. < 0: never. Rank 0. */
+double uwc_sched__phase_seconds(const uwc_run *run, uwc_phase phase);
+/* The last event of a kind (with member `key` equal to `value` where key is not NULL), or NULL. Borrowed. Rank 0. */
+const uwc_json *uwc_sched__find_event(const uwc_run *run, const char *kind, const char *key, int64_t value);
+/* Rank 0 measures one warm float pass over the calibration images, once per run; the others do nothing. */
+uwc_status uwc_sched__time_float(uwc_run *run) UWC_MUST_USE;
+uwc_status uwc_sched__poll(const uwc_run *run) UWC_MUST_USE;
+void uwc_sched__progress(const uwc_run *run, const uwc_progress *progress);
+
+/* ---- activations at boundaries ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Key of a value's cache files: "f012" of the float network, "q012" of the quantized one. */
+typedef struct uwc_cache_key {
+    char text[16];
+} uwc_cache_key;
+uwc_cache_key uwc_sched__key(int value, bool quantized);
+/* Whether all shards that hold images are there. */
+bool uwc_sched__cached(const uwc_plan *plan, const uwc_cache *cache, int value, bool quantized);
+/* *count images of the plan in a shard. */
+int64_t uwc_sched__shard_images(const uwc_plan *plan, int shard);
+
+/* One unit between the cache and its reconstruction. */
+typedef struct uwc_unit_stream {
+    uwc_stream stream; /* for uwc_recon_unit */
+    uwc_graph *graph;  /* the unit */
+    const uwc_plan *plan;
+    uwc_cache *cache;
+    int unit;
+    int *input;                /* [graph->n_inputs] values of the plan's graph */
+    int *output;               /* [graph->n_outputs] likewise, -1: nobody wants it */
+    uwc_cache_writer **writer; /* [graph->n_outputs] of the shard in work */
+    int64_t *written;          /* [graph->n_outputs] images */
+    uwc_status (*poll)(void *self);
+    void *poll_self;
+} uwc_unit_stream;
+
+uwc_status uwc_sched__stream_open(const uwc_plan *plan, int unit, uwc_cache *cache, uwc_unit_stream *out) UWC_MUST_USE;
+/* Checks that every wanted output is whole. */
+uwc_status uwc_sched__stream_finish(const uwc_unit_stream *stream) UWC_MUST_USE;
+void uwc_sched__stream_close(uwc_unit_stream *stream);
+
+/* ---- unit files (docs/formats/unit.md)
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* *image = the file's bytes, owned by the caller. */
+uwc_status uwc_sched__unit_image(const uwc_unit_result *result, char **image, size_t *bytes) UWC_MUST_USE;
+/* `name` is for messages. Errors: FORMAT. */
+uwc_status uwc_sched__unit_parse(const char *name, const char *image, size_t bytes, uwc_unit_result **out) UWC_MUST_USE;
+/* *out = "units/012.h5" of the run, owned by the caller. */
+uwc_status uwc_sched__unit_path(const uwc_run *run, int unit, char **out) UWC_MUST_USE;
+
+/* ---- messages between the coordinator (rank 0) and the others (docs/formats/protocol.md)
+ * --------------------------------------------------- */
+
+typedef enum uwc_message {
+    UWC_MESSAGE_HELLO = 1, /* to 0: ready for a unit */
+    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of FILE frames that follow */
+    UWC_MESSAGE_FILE,      /* arg = value, quantized, shard; payload = file image of a cache shard */
+    UWC_MESSAGE_RESULT,    /* to 0: arg = unit, microseconds; payload = the unit's file */
+    UWC_MESSAGE_FAILED,    /* to 0: arg = unit; payload = uwc_error */
+    UWC_MESSAGE_SHARD,     /* to 0: arg = shard, which has been worked on */
+    UWC_MESSAGE_STOP,      /* from 0: no more units */
+    UWC_MESSAGE_BYE,       /* to 0: the last frame of this rank in this phase */
+} uwc_message;
+
+/* A frame without payload. */
+uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) UWC_MUST_USE;
+/* Ships one shard of the cache, or stores the one that a FILE frame carries (its numbers are checked against the plan). */
+uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) UWC_MUST_USE;
+uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) UWC_MUST_USE;
+
+/* A cache in a private folder that goes with it. */
+typedef struct uwc_scratch {
+    char *folder;
+    uwc_cache *cache;
+} uwc_scratch;
+uwc_status uwc_sched__scratch_open(uwc_scratch *out) UWC_MUST_USE;
+void uwc_sched__scratch_close(uwc_scratch *scratch);
+
+/* Rank 0 of a phase in which every rank works on shards: takes the others' frames until all have said BYE. */
+typedef struct uwc_shard_monitor {
+    uwc_run *run;
+    uwc_phase phase;
+    uwc_cache *cache; /* where FILE frames go */
+    int64_t done, total;
+    int byes;
+    double start;
+} uwc_shard_monitor;
+/* What has come so far; does not wait. */
+uwc_status uwc_sched__monitor_poll(uwc_shard_monitor *monitor) UWC_MUST_USE;
+/* Until the last BYE, also when `st` is a failure; returns the first failure. */
+uwc_status uwc_sched__monitor_finish(uwc_shard_monitor *monitor, uwc_status st) UWC_MUST_USE;
+/* This rank has finished a shard: tells rank 0, or counts it on rank 0. */
+uwc_status uwc_sched__monitor_shard(uwc_shard_monitor *monitor, int shard) UWC_MUST_USE;
+
+/* ---- solving
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
+
+/* What became of a unit on a worker. */
+typedef struct uwc_outcome {
+    char *image; /* the unit's file, owned; NULL after a failure */
+    size_t bytes;
+    double seconds;
+} uwc_outcome;
+
+/* Reconstructs a unit with its activations from and to `cache`. `poll` as in uwc_stream. Local. */
+uwc_status uwc_sched__solve_unit(const uwc_run *run, int unit, uwc_cache *cache, uwc_status (*poll)(void *), void *self,
+                                 uwc_outcome *out) UWC_MUST_USE;
+/* Rank 0, with worker ranks or alone: assigns units until all are done or given up. `cache`: the run's. */
+uwc_status uwc_sched__coordinate(uwc_run *run, uwc_cache *cache) UWC_MUST_USE;
+/* The other ranks: solve what they are given. `cache`: the run's, NULL where activations come in messages. */
+uwc_status uwc_sched__work(uwc_run *run, uwc_cache *cache) UWC_MUST_USE;
+/* done[u]: solved by an earlier session and not needed again for activations that are missing. Rank 0. */
+uwc_status uwc_sched__find_done(const uwc_run *run, const uwc_cache *cache, bool *done) UWC_MUST_USE;
+/* The file of a solved unit; NOTFOUND if it is not there as the journal has it. *seconds (may be NULL): of its reconstruction. Rank 0. */
+uwc_status uwc_sched__read_unit(const uwc_run *run, int unit, uwc_unit_result **out, double *seconds) UWC_MUST_USE;
+/* The run's cache. */
+uwc_status uwc_sched__cache_open(const uwc_run *run, uwc_cache **out) UWC_MUST_USE;
+
+/* ---- evaluation
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
+
+/* A network, and a quantized one beside it (or NULL), on all images of a data set. */
+typedef struct uwc_trial {
+    uwc_comm *comm;
+    const uwc_hooks *hooks;
+    const uwc_graph *network, *quantized;
+    const char *data;
+    const uwc_preprocess *preprocess;
+    uwc_backend backend;
+} uwc_trial;
+
+/* Every rank counts its shards; *total on rank 0, summed in the order of shards. Collective. */
+uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total) UWC_MUST_USE;
+/* Writes metrics.json. `score`: NULL where nothing was evaluated; `peak`: bytes of the largest rank. Rank 0. */
+uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t peak) UWC_MUST_USE;
+
 #endif

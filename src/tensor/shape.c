@@ -39,12 +39,14 @@ bool uwc_shape_equal(uwc_shape a, uwc_shape b) {
 
 static int64_t product(uwc_shape shape, int first) {
     int64_t count = 1;
+    bool many = false;
     for (int i = first; i < shape.rank; i++) {
-        if (__builtin_mul_overflow(count, shape.dim[i], &count)) {
-            return INT64_MAX;
+        if (shape.dim[i] == 0) {
+            return 0; /* whatever the others are */
         }
+        many |= __builtin_mul_overflow(count, shape.dim[i], &count);
     }
-    return count;
+    return many ? INT64_MAX : count;
 }
 
 int64_t uwc_shape_count(uwc_shape shape) {

@@ -71,7 +71,8 @@ static void transpose_images(const float *from, float *to, int64_t images, int64
 }
 
 uwc_status uwc_tensor_convert(const uwc_tensor *from, uwc_tensor *to) {
-    UWC_CHECK(from->dtype == UWC_F32 && to->dtype == UWC_F32, UWC_E_ARG, "layouts of %s tensors", uwc_dtype_name(from->dtype));
+    UWC_CHECK(from->dtype == UWC_F32 && to->dtype == UWC_F32, UWC_E_ARG, "layouts of %s and %s tensors, float32 is converted",
+              uwc_dtype_name(from->dtype), uwc_dtype_name(to->dtype));
     UWC_CHECK(uwc_shape_equal(from->shape, to->shape), UWC_E_SHAPE, "tensors of different shapes");
     if (from->layout == to->layout) {
         memcpy(to->data, from->data, uwc_tensor_bytes(from));

@@ -113,12 +113,12 @@ def run_and_kill(config, folder, arguments, ranks, seconds):
 
 
 def evaluate(model, config, data):
-    """`uwc evaluate` of an ONNX file on a data set with the preprocessing of a configuration; gives its JSON."""
-    words = [str(PROGRAM), "evaluate", str(model), "--data", str(data), "--json"] + preprocessing(config)
+    """Top-1 of an ONNX file on a data set, by `uwc evaluate` with the preprocessing of a configuration."""
+    words = [str(PROGRAM), "evaluate", str(model), "--config", str(ROOT / f"configs/{config}.yaml"), "--data", str(data), "--json"]
     print("$", spoken(words), flush=True)
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stderr}")
-    return json.loads(done.stdout)
+    return json.loads(done.stdout)["top1"]
 
 
 def preprocess_values(config):
@@ -126,13 +126,6 @@ def preprocess_values(config):
     if config == "resnet8":
         return 1.0, [0.0] * 3, [1.0] * 3
     return 0.00392156862745098, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-
-
-def preprocessing(config):
-    scale, mean, std = preprocess_values(config)
-    lists = {"mean": mean, "std": std}
-    texts = [f"data.preprocess.scale={scale!r}"] + [f"data.preprocess.{key}={','.join(map(repr, values))}" for key, values in lists.items()]
-    return [word for text in texts for word in ("--set", text)]
 
 
 def digests(folder):

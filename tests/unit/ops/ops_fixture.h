@@ -2,14 +2,15 @@
 #ifndef UWC_TEST_OPS_FIXTURE_H
 #define UWC_TEST_OPS_FIXTURE_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cmocka.h>
 #include <math.h>
 #include <string.h>
+
 #include <uwc/ops.h>
 
 enum { MOST_INPUTS = 6 };

@@ -66,6 +66,72 @@ static void conv_of_common_layers_is_the_reference(void **state) {
     }
 }
 
+/* oneDNN by itself cuts these sums in another way at another number of threads. */
+static void conv_is_the_same_at_any_number_of_threads(void **state) {
+    (void)state;
+    for (int64_t images = 1; images < 8; images += 3) {
+        scene own = {.op = uwc_op_make(UWC_OP_CONV), .images = images};
+        own.op.stride[0] = own.op.stride[1] = 2;
+        for (int p = 0; p < 4; p++) {
+            own.op.pad[p] = 1;
+        }
+        add_input(&own, uwc_shape_4d(1, 288, 35, 35), false);
+        add_input(&own, uwc_shape_4d(288, 288, 3, 3), true);
+        build(&own, 5);
+        uwc_tensor *out[3];
+        for (int threads = 1; threads <= 3; threads++) {
+            uwc_ops_set_threads(threads);
+            out[threads - 1] = run_backend(&own, UWC_BACKEND_FAST);
+            assert_same_bytes(out[threads - 1], out[0]);
+        }
+        uwc_ops_set_threads(2);
+        for (int i = 0; i < 3; i++) {
+            uwc_tensor_destroy(&out[i]);
+        }
+        strike(&own);
+    }
+}
+
+/* A kernel made for many threads runs on few, on more, and inside a parallel region of the caller. */
+static void conv_runs_at_another_number_of_threads(void **state) {
+    (void)state;
+    enum { THREADS = 2 };
+    scene own = {.op = uwc_op_make(UWC_OP_CONV), .images = 40};
+    add_input(&own, uwc_shape_4d(1, 16, 32, 32), false);
+    add_input(&own, uwc_shape_4d(16, 16, 3, 3), true);
+    build(&own, 6);
+    uwc_kernel *kernel[THREADS];
+    uwc_tensor *expected, *out[THREADS];
+    uwc_ops_set_threads(4);
+    assert_int_equal(make_kernel(&own, UWC_BACKEND_FAST, &kernel[0]), UWC_OK);
+    assert_int_equal(make_kernel(&own, UWC_BACKEND_FAST, &kernel[1]), UWC_OK);
+    expected = run_kernel(&own, kernel[0]);
+    for (int threads = 1; threads <= 5; threads += 4) {
+        uwc_ops_set_threads(threads);
+        out[0] = run_kernel(&own, kernel[0]);
+        assert_same_bytes(out[0], expected);
+        uwc_tensor_destroy(&out[0]);
+    }
+    uwc_ops_set_threads(2);
+    const uwc_tensor *in = own.tensor[0];
+    int st[THREADS] = {-1, -1};
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(uwc_tensor_activation(own.out, &out[i]), UWC_OK);
+    }
+#pragma omp parallel for num_threads(2)
+    for (int i = 0; i < THREADS; i++) {
+        st[i] = (int)uwc_kernel_run(kernel[i], &in, out[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(st[i], UWC_OK);
+        assert_same_bytes(out[i], expected);
+        uwc_tensor_destroy(&out[i]);
+        uwc_kernel_destroy(&kernel[i]);
+    }
+    uwc_tensor_destroy(&expected);
+    strike(&own);
+}
+
 static void linear_is_the_reference(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 60; seed++) {
@@ -157,6 +223,8 @@ int main(void) {
         cmocka_unit_test(linear_is_the_reference),
         cmocka_unit_test(set_weights_replaces_weights_and_bias),
         cmocka_unit_test(conv_by_hand),
+        cmocka_unit_test(conv_is_the_same_at_any_number_of_threads),
+        cmocka_unit_test(conv_runs_at_another_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

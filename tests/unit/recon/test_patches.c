@@ -12,7 +12,7 @@ static void compare_patches(const layer *own) {
     for (int64_t group = 0; group < g->groups; group++) {
         for (int64_t first = 0; first < positions; first += 7) { /* pieces that do not end with rows or images */
             int64_t count = positions - first < 7 ? positions - first : 7;
-            uwc_recon__patches(g, own->x->f32, group, first, count, patches + first * g->cols);
+            uwc_recon__patches(g, own->x->f32, group, first, count, NULL, patches + first * g->cols);
         }
         for (int64_t i = 0; i < positions; i++) {
             naive_patch(own, i, group, wanted);

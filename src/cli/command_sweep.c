@@ -1,0 +1,135 @@
+/* sweep: every combination as a run of its own in a folder of the sweep directory; sweep.json and sweep.csv grow with each. */
+#include "cli_impl.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_RUNS = 10000 };
+
+static bool is_empty_folder(const char *path) {
+    DIR *folder = opendir(path);
+    int entries = 0;
+    while (folder != NULL && readdir(folder) != NULL) {
+        entries++;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return entries <= 2; /* "." and ".." */
+}
+
+static uwc_status make_folder(const uwc_cli__session *session, const char *folder) {
+    bool resume = (session->arguments->given & UWC_FLAG_RESUME) != 0;
+    UWC_CHECK(resume || !uwc_file_is_folder(folder) || is_empty_folder(folder), UWC_E_STATE, "%s is not empty; --resume goes on there",
+              folder);
+    return uwc_folder_make(folder);
+}
+
+/* "weight_bits-4_activation_bits-8": the values of a combination, last key fastest. */
+static uwc_status name_run(const uwc_config *config, int64_t combination, char **out) {
+    char *name = NULL;
+    UWC_TRY(uwc_strdup("", &name));
+    for (int i = uwc_config_sweep_keys(config) - 1; i >= 0; i--) {
+        const char *key = strrchr(uwc_config_sweep_key(config, i), '.') + 1;
+        int values = uwc_config_sweep_values(config, i);
+        char *longer;
+        uwc_status st = uwc_format(&longer, "%s-%s%s%s", key, uwc_config_sweep_value(config, i, (int)(combination % values)),
+                                   name[0] == '\0' ? "" : "_", name);
+        uwc_free(&name);
+        UWC_TRY(st);
+        name = longer;
+        combination /= values;
+    }
+    *out = name;
+    return UWC_OK;
+}
+
+/* Rank 0: the figures of a run behind the others, and what can be read of all of them by now. */
+static uwc_status add_row(const char *base, const char *folder, uwc_json *rows) {
+    char *path = NULL, *text = NULL;
+    size_t bytes = 0;
+    uwc_json *metrics = NULL;
+    FILE *stream = NULL;
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_path_join(folder, "metrics.json", &path), done);
+    UWC_TRY_GOTO(st, uwc_json_read(path, &metrics), done);
+    UWC_TRY_GOTO(st, uwc_json_append(rows, uwc_json_retain(metrics)), done);
+    uwc_free(&path);
+    UWC_TRY_GOTO(st, uwc_path_join(base, "sweep.json", &path), done);
+    UWC_TRY_GOTO(st, uwc_json_write(path, rows), done);
+    uwc_free(&path);
+    UWC_TRY_GOTO(st, uwc_path_join(base, "sweep.csv", &path), done);
+    stream = open_memstream(&text, &bytes);
+    UWC_CHECK_GOTO(st, stream != NULL, UWC_E_NOMEM, done, "sweep.csv");
+    st = uwc_report_csv(rows, stream);
+    fclose(stream);
+    if (st == UWC_OK) {
+        st = uwc_file_write(path, text, bytes);
+    }
+done:
+    free(text);
+    uwc_json_release(&metrics);
+    uwc_free(&path);
+    return st;
+}
+
+static uwc_status run_one(uwc_cli__session *session, const uwc_config *config, int64_t combination, const char *base, uwc_json *rows) {
+    bool resume = (session->arguments->given & UWC_FLAG_RESUME) != 0;
+    char *name = NULL, *folder = NULL;
+    uwc_config *picked = NULL;
+    uwc_run *run = NULL;
+    uwc_status st = name_run(config, combination, &name);
+    if (st == UWC_OK) {
+        st = uwc_path_join(base, name, &folder);
+    }
+    if (st == UWC_OK) {
+        st = uwc_config_sweep_pick(config, combination, &picked);
+    }
+    UWC_TRY_GOTO(st, uwc_comm_agree(session->comm, st), done);
+    uwc_log_line(&session->log, UWC_LOG_INFO, "%s (%lld of %lld)", name, (long long)combination + 1,
+                 (long long)uwc_config_sweep_count(config));
+    UWC_TRY_GOTO(st, uwc_run_open(session->comm, picked, folder, resume, &session->log, &session->hooks, &run), done);
+    UWC_TRY_GOTO(st, uwc_run_all(run), done);
+    st = uwc_comm_agree(session->comm, uwc_cli__is_first(session) ? add_row(base, folder, rows) : UWC_OK);
+done:
+    st = uwc_error_note(st, "%s", name == NULL ? "sweep" : name);
+    uwc_run_close(&run);
+    uwc_config_destroy(&picked);
+    uwc_free(&folder);
+    uwc_free(&name);
+    return st;
+}
+
+static uwc_status run_all(uwc_cli__session *session, const uwc_config *config, const char *base) {
+    UWC_CHECK(uwc_config_sweep_keys(config) > 0, UWC_E_CONFIG, "%s: nothing is listed under `sweep:`", session->arguments->operand);
+    UWC_CHECK(uwc_config_sweep_count(config) <= MOST_RUNS, UWC_E_CONFIG, "%s: more than %d combinations under `sweep:`",
+              session->arguments->operand, MOST_RUNS);
+    UWC_TRY(uwc_comm_agree(session->comm, uwc_cli__is_first(session) ? make_folder(session, base) : UWC_OK));
+    uwc_json *rows = uwc_json_array();
+    uwc_status st = UWC_OK;
+    for (int64_t i = 0; st == UWC_OK && i < uwc_config_sweep_count(config); i++) {
+        st = run_one(session, config, i, base, rows);
+    }
+    if (st == UWC_OK && session->out != NULL) {
+        st = uwc_report_page(base);
+    }
+    if (st == UWC_OK && session->out != NULL && session->log.level > UWC_LOG_QUIET) {
+        st = uwc_report_sweep(rows, session->out);
+    }
+    uwc_json_release(&rows);
+    return st;
+}
+
+uwc_status uwc_cli__sweep(uwc_cli__session *session) {
+    uwc_config *config = NULL;
+    char *base = NULL;
+    UWC_TRY(uwc_cli__load_config(session, session->arguments->operand, &config));
+    uwc_status st = uwc_comm_agree(session->comm, uwc_cli__output_folder(session, session->arguments->operand, &base));
+    if (st == UWC_OK) {
+        st = run_all(session, config, base);
+    }
+    uwc_free(&base);
+    uwc_config_destroy(&config);
+    return st;
+}

@@ -1,0 +1,45 @@
+/* Libraries that read the environment when they are loaded can be told only before the program starts: this file starts it again, once.
+ *
+ * OPENBLAS_CORETYPE    OpenBLAS 0.3.21 does not recognise processors newer than itself and falls back to AVX2 kernels at half the speed.
+ * OPENBLAS_NUM_THREADS one thread per call: parallelism is above it, and its sums must not depend on a thread count.
+ * OMP_WAIT_POLICY      waiting threads sleep; ranks that wait for messages must not eat the cores of those that work.
+ *
+ * What is set already stays. Results on processors of another kind may differ in the last digits; plan.json records the instruction set. */
+#include "cli_impl.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* True if the variable was missing and is set now. */
+static bool set_missing(const char *name, const char *value) {
+    return getenv(name) == NULL && setenv(name, value, 0) == 0;
+}
+
+static bool has_avx512(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+#else
+    return false;
+#endif
+}
+
+void uwc_cli__prepare_environment(char **argv) {
+    bool changed = has_avx512() && set_missing("OPENBLAS_CORETYPE", "SKYLAKEX");
+    changed |= set_missing("OPENBLAS_NUM_THREADS", "1");
+    changed |= set_missing("OMP_WAIT_POLICY", "passive");
+    if (changed) {
+        execv("/proc/self/exe", argv); /* where that cannot be, the program goes on as it is: slower, not wrong */
+    }
+}
+
+int uwc_cli__launch_rank(void) {
+    static const char *const variable[] = {"PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof variable / sizeof variable[0]; i++) {
+        const char *text = getenv(variable[i]);
+        if (text != NULL) {
+            return atoi(text);
+        }
+    }
+    return 0;
+}

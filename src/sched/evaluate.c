@@ -1,0 +1,142 @@
+/* Evaluate: model.onnx read back and compared with the float network; and any ONNX file on a data set. */
+#include "sched_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The file's bytes from rank 0 on every rank, as a network. `missing` tells what to do where the file is not there. Collective. */
+static uwc_status share_model(uwc_comm *comm, const char *path, const char *missing, uwc_graph **out, size_t *bytes) {
+    char *data = NULL, *folder = NULL;
+    *bytes = 0;
+    *out = NULL;
+    uwc_status st = UWC_OK;
+    if (uwc_comm_rank(comm) == 0) {
+        st = uwc_file_read(path, &data, bytes);
+        if (st == UWC_E_NOTFOUND && missing != NULL) {
+            st = uwc_error_note(UWC_E_STATE, "%s", missing);
+        }
+    }
+    st = uwc_comm_agree(comm, st);
+    if (st == UWC_OK) {
+        st = uwc_comm_broadcast_buffer(comm, 0, &data, bytes);
+    }
+    if (st == UWC_OK) {
+        uwc_status mine = uwc_path_folder(path, &folder);
+        if (mine == UWC_OK) {
+            mine = uwc_error_note(uwc_onnx_parse(data, *bytes, folder, out), "%s", path);
+        }
+        st = uwc_comm_agree(comm, mine);
+    }
+    uwc_free(&data);
+    uwc_free(&folder);
+    if (st != UWC_OK) {
+        uwc_graph_destroy(out);
+    }
+    return st;
+}
+
+/* ---- the phase ------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Collective. */
+static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *score) {
+    const char *data = uwc_config_string(run->config, "data.evaluation");
+    uwc_trial trial = {.comm = run->comm,
+                       .hooks = &run->hooks,
+                       .network = run->plan->graph,
+                       .quantized = quantized,
+                       .data = data,
+                       .preprocess = &run->preprocess,
+                       .backend = run->settings.recon.backend};
+    return data == NULL ? UWC_OK : uwc_sched__try_networks(&trial, score);
+}
+
+/* Collective. */
+static uwc_status finish(uwc_run *run, const uwc_graph *quantized, const uwc_score *score, double start) {
+    int64_t peak;
+    UWC_TRY(uwc_comm_max(run->comm, uwc_peak_rss(), &peak));
+    uwc_status st = uwc_sched__record_phase(run, UWC_PHASE_EVALUATE, uwc_now() - start);
+    if (st == UWC_OK && uwc_comm_rank(run->comm) == 0) {
+        st = uwc_sched__write_metrics(run, quantized, score, peak);
+    }
+    return uwc_comm_agree(run->comm, st);
+}
+
+uwc_status uwc_phase_evaluate(uwc_run *run) {
+    uwc_graph *quantized = NULL;
+    uwc_score score = {0};
+    char *path;
+    size_t bytes;
+    UWC_TRY(uwc_sched__plan_load(run, false));
+    double start = uwc_now();
+    uwc_status st = uwc_comm_agree(run->comm, uwc_sched__path(run, "model.onnx", &path));
+    if (st == UWC_OK) {
+        st = share_model(run->comm, path, "the phase assemble comes first", &quantized, &bytes);
+    }
+    if (st == UWC_OK) {
+        st = evaluate(run, quantized, &score);
+    }
+    if (st == UWC_OK) {
+        st = finish(run, quantized, &score, start);
+    }
+    uwc_graph_destroy(&quantized);
+    uwc_free(&path);
+    return st;
+}
+
+/* ---- any model --------------------------------------------------------------------------------------------------------------------------
+ */
+
+static uwc_status fill(uwc_json *out, const char *model, size_t bytes, const uwc_score *score, double seconds) {
+    UWC_TRY(uwc_json_set_string(out, "model", model));
+    UWC_TRY(uwc_json_set_int(out, "images", score->images));
+    UWC_TRY(uwc_json_set_int(out, "labelled", score->labelled));
+    if (score->labelled > 0) {
+        UWC_TRY(uwc_json_set_real(out, "top1", (double)score->float_top1 / (double)score->labelled));
+        UWC_TRY(uwc_json_set_real(out, "top5", (double)score->float_top5 / (double)score->labelled));
+    }
+    UWC_TRY(uwc_json_set_int(out, "bytes", (int64_t)bytes));
+    return uwc_json_set_real(out, "seconds", seconds);
+}
+
+static uwc_status configure(const uwc_config *config, uwc_settings *settings, uwc_preprocess *preprocess) {
+    UWC_CHECK(uwc_config_string(config, "data.evaluation") != NULL, UWC_E_CONFIG, "data.evaluation is not set");
+    UWC_TRY(uwc_preprocess_read(config, preprocess));
+    uwc_sched__settings(config, settings);
+    UWC_TRY(uwc_ops_limit_isa(uwc_config_string(config, "run.isa")));
+    uwc_ops_set_threads(settings->threads);
+    return UWC_OK;
+}
+
+uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_hooks *hooks, uwc_json **out) {
+    uwc_graph *graph = NULL;
+    uwc_settings settings;
+    uwc_preprocess preprocess;
+    uwc_score score;
+    size_t bytes;
+    double start = uwc_now();
+    *out = NULL;
+    uwc_status st = uwc_comm_agree(comm, configure(config, &settings, &preprocess));
+    if (st == UWC_OK) {
+        st = share_model(comm, model, NULL, &graph, &bytes);
+    }
+    if (st == UWC_OK) {
+        uwc_trial trial = {.comm = comm,
+                           .hooks = hooks,
+                           .network = graph,
+                           .data = uwc_config_string(config, "data.evaluation"),
+                           .preprocess = &preprocess,
+                           .backend = settings.recon.backend};
+        st = uwc_sched__try_networks(&trial, &score);
+    }
+    if (st == UWC_OK && uwc_comm_rank(comm) == 0) {
+        *out = uwc_json_object();
+        st = fill(*out, model, bytes, &score, uwc_now() - start);
+    }
+    st = uwc_comm_agree(comm, st);
+    if (st != UWC_OK) {
+        uwc_json_release(out);
+    }
+    uwc_graph_destroy(&graph);
+    return st;
+}

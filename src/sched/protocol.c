@@ -1,0 +1,111 @@
+/* Frames of the phases, and rank 0's ear for them while all ranks work on shards. */
+#include "sched_impl.h"
+
+uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) {
+    return uwc_comm_send(comm, &(uwc_frame){.peer = peer, .kind = (int)kind, .arg = {first, second}});
+}
+
+uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) {
+    uwc_cache_key key = uwc_sched__key(value, quantized);
+    uwc_frame frame = {.peer = peer, .kind = UWC_MESSAGE_FILE, .arg = {value, quantized, shard}};
+    UWC_TRY(uwc_cache_image(cache, key.text, shard, &frame.payload, &frame.bytes));
+    uwc_status st = uwc_comm_send(comm, &frame);
+    uwc_free(&frame.payload);
+    return st;
+}
+
+uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) {
+    bool sound = frame->arg[0] >= 0 && frame->arg[0] < plan->graph->n_values && frame->arg[2] >= 0 && frame->arg[2] < UWC_SHARDS;
+    UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)frame->arg[0], (long long)frame->arg[2]);
+    uwc_cache_key key = uwc_sched__key((int)frame->arg[0], frame->arg[1] != 0);
+    return uwc_cache_store_image(cache, key.text, (int)frame->arg[2], frame->payload, frame->bytes);
+}
+
+uwc_status uwc_sched__scratch_open(uwc_scratch *out) {
+    *out = (uwc_scratch){0};
+    UWC_TRY(uwc_sched__folder_scratch(&out->folder));
+    uwc_status st = uwc_cache_open(out->folder, &out->cache);
+    if (st != UWC_OK) {
+        uwc_sched__scratch_close(out);
+    }
+    return st;
+}
+
+void uwc_sched__scratch_close(uwc_scratch *scratch) {
+    uwc_cache_close(&scratch->cache);
+    if (scratch->folder != NULL) {
+        uwc_sched__folder_remove(scratch->folder);
+        uwc_free(&scratch->folder);
+    }
+}
+
+static uwc_status count_shard(uwc_shard_monitor *m) {
+    m->done++;
+    double seconds = uwc_now() - m->start;
+    uwc_sched__progress(m->run, &(uwc_progress){.phase = m->phase,
+                                                .done = m->done,
+                                                .total = m->total,
+                                                .seconds = seconds,
+                                                .seconds_left = seconds / (double)m->done * (double)(m->total - m->done)});
+    return uwc_sched__record_elapsed(m->run, m->phase, seconds);
+}
+
+static uwc_status handle(uwc_shard_monitor *m, const uwc_frame *frame) {
+    switch (frame->kind) {
+    case UWC_MESSAGE_FILE:
+        return uwc_sched__store_shard(m->run->plan, m->cache, frame);
+    case UWC_MESSAGE_SHARD:
+        return count_shard(m);
+    case UWC_MESSAGE_BYE:
+        m->byes++;
+        return UWC_OK;
+    default:
+        return uwc_error_set(UWC_E_COMM, "rank %d sent a message of kind %d", frame->peer, frame->kind);
+    }
+}
+
+/* *got: a frame came within `seconds`. */
+static uwc_status take(uwc_shard_monitor *m, double seconds, bool *got) {
+    uwc_frame frame;
+    UWC_TRY(uwc_comm_receive(m->run->comm, -1, seconds, &frame, got));
+    uwc_status st = *got ? handle(m, &frame) : UWC_OK;
+    uwc_frame_clear(&frame);
+    return st;
+}
+
+uwc_status uwc_sched__monitor_poll(uwc_shard_monitor *m) {
+    bool got = uwc_comm_rank(m->run->comm) == 0;
+    while (got && m->byes < uwc_comm_size(m->run->comm) - 1) {
+        UWC_TRY(take(m, 0, &got));
+    }
+    return uwc_sched__poll(m->run);
+}
+
+uwc_status uwc_sched__monitor_finish(uwc_shard_monitor *m, uwc_status st) {
+    if (uwc_comm_rank(m->run->comm) != 0) {
+        uwc_error error = *uwc_error_last();
+        uwc_status told = uwc_sched__tell(m->run->comm, 0, UWC_MESSAGE_BYE, 0, 0);
+        return st == UWC_OK ? told : uwc_error_restore(&error);
+    }
+    while (m->byes < uwc_comm_size(m->run->comm) - 1) {
+        bool got;
+        uwc_error error = *uwc_error_last();
+        uwc_status now = take(m, -1, &got);
+        if (now == UWC_E_COMM) {
+            return now; /* nobody can be waited for any more */
+        }
+        if (st == UWC_OK) {
+            st = now;
+        } else {
+            uwc_error_restore(&error);
+        }
+    }
+    return st;
+}
+
+uwc_status uwc_sched__monitor_shard(uwc_shard_monitor *m, int shard) {
+    if (uwc_comm_rank(m->run->comm) != 0) {
+        return uwc_sched__tell(m->run->comm, 0, UWC_MESSAGE_SHARD, shard, 0);
+    }
+    return count_shard(m);
+}

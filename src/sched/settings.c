@@ -1,0 +1,56 @@
+/* From the configuration's keys to the structs of lower floors. */
+#include "sched_impl.h"
+
+#include <string.h>
+
+static bool is(const uwc_config *config, const char *key, const char *text) {
+    return strcmp(uwc_config_string(config, key), text) == 0;
+}
+
+static uwc_input_rule input_rule(const uwc_config *config) {
+    return is(config, "reconstruct.input", "prefix")  ? UWC_INPUT_PREFIX
+           : is(config, "reconstruct.input", "float") ? UWC_INPUT_FLOAT
+                                                      : UWC_INPUT_SEGMENTS;
+}
+
+void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
+    *out = (uwc_settings){
+        .bits = {.weight_bits = (int)uwc_config_int(config, "quantize.weight_bits"),
+                 .activation_bits = (int)uwc_config_int(config, "quantize.activation_bits"),
+                 .first_last_bits = (int)uwc_config_int(config, "quantize.first_last_bits"),
+                 .weights_asymmetric = is(config, "quantize.weights", "asymmetric"),
+                 .quantize_all = is(config, "quantize.activations", "all")},
+        .recon = {.method = is(config, "reconstruct.method", "nearest") ? UWC_METHOD_NEAREST : UWC_METHOD_SECOND_ORDER,
+                  .target = is(config, "reconstruct.target", "layer") ? UWC_TARGET_LAYER : UWC_TARGET_UNIT,
+                  .damp = uwc_config_real(config, "reconstruct.damp"),
+                  .positions = uwc_config_int(config, "reconstruct.positions"),
+                  .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
+                  .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST,
+                  .batch_bytes = (int64_t)64 << 20},
+        .input = input_rule(config),
+        .segments = (int)uwc_config_int(config, "reconstruct.segments"),
+        .max_layers = (int)uwc_config_int(config, "units.max_layers"),
+        .threads = (int)uwc_config_int(config, "run.threads"),
+        .samples = uwc_config_int(config, "data.samples"),
+        .message = is(config, "run.transport", "message"),
+        .unit_deadline = uwc_config_real(config, "run.unit_deadline"),
+    };
+}
+
+static uwc_status read_channels(const uwc_config *config, const char *key, double *out) {
+    int n = uwc_config_reals(config, key, out, 3);
+    UWC_CHECK(n == 1 || n == 3, UWC_E_CONFIG, "%s has %d numbers, not one or three", key, n);
+    if (n == 1) {
+        out[1] = out[2] = out[0];
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) {
+    *out = (uwc_preprocess){.resize = uwc_config_int(config, "data.preprocess.resize"),
+                            .crop = uwc_config_int(config, "data.preprocess.crop"),
+                            .bgr = is(config, "data.preprocess.color", "bgr"),
+                            .scale = uwc_config_real(config, "data.preprocess.scale")};
+    UWC_TRY(read_channels(config, "data.preprocess.mean", out->mean));
+    return read_channels(config, "data.preprocess.std", out->std);
+}

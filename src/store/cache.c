@@ -1,0 +1,293 @@
+#include "store_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPEN_FILES = 4 };
+
+/* A published file that is open: its elements are read in place, without HDF5. */
+typedef struct shard_file {
+    char *path; /* NULL: the slot is free */
+    int file;
+    int64_t place; /* of the first element, bytes */
+    uwc_shape shape;
+    uint64_t used;
+} shard_file;
+
+struct uwc_cache {
+    char *folder;
+    uint64_t clock;
+    shard_file slot[OPEN_FILES];
+};
+
+struct uwc_cache_writer {
+    uwc_store__stream *stream;
+    char *path;
+    uwc_shape shape; /* of the whole shard */
+    int64_t images;  /* so far */
+    uwc_cache *cache;
+};
+
+static const char elements[] = "/x", dimensions[] = "/shape";
+
+static uwc_status shard_path(const uwc_cache *cache, const char *key, int shard, char **out) {
+    *out = NULL;
+    UWC_CHECK(key[0] != '\0' && strchr(key, '/') == NULL && shard >= 0, UWC_E_ARG, "cache key \"%s\", shard %d", key, shard);
+    char *name;
+    UWC_TRY(uwc_format(&name, "%s_s%02d.h5", key, shard));
+    uwc_status st = uwc_path_join(cache->folder, name, out);
+    uwc_free(&name);
+    return st;
+}
+
+static void forget(shard_file *slot) {
+    if (slot->path != NULL) {
+        close(slot->file);
+        uwc_free(&slot->path);
+    }
+}
+
+/* After another file took the place of `path`. */
+static void forget_path(uwc_cache *cache, const char *path) {
+    for (int i = 0; i < OPEN_FILES; i++) {
+        if (cache->slot[i].path != NULL && strcmp(cache->slot[i].path, path) == 0) {
+            forget(&cache->slot[i]);
+        }
+    }
+}
+
+uwc_status uwc_cache_open(const char *folder, uwc_cache **out) {
+    *out = NULL;
+    UWC_TRY(uwc_folder_make(folder));
+    uwc_cache *cache;
+    UWC_TRY(uwc_calloc(1, sizeof *cache, &cache));
+    uwc_status st = uwc_strdup(folder, &cache->folder);
+    if (st != UWC_OK) {
+        uwc_free(&cache);
+    }
+    *out = cache;
+    return st;
+}
+
+void uwc_cache_close(uwc_cache **cache) {
+    if (*cache == NULL) {
+        return;
+    }
+    for (int i = 0; i < OPEN_FILES; i++) {
+        forget(&(*cache)->slot[i]);
+    }
+    uwc_free(&(*cache)->folder);
+    uwc_free(cache);
+}
+
+bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard) {
+    char *path;
+    if (shard_path(cache, key, shard, &path) != UWC_OK) {
+        return false;
+    }
+    bool there = uwc_file_exists(path);
+    uwc_free(&path);
+    return there;
+}
+
+/* ---- writing ---- */
+
+/* The shape in which the elements lie: [N,H,W,C] for an activation of [N,C,H,W]. */
+static uwc_shape physical(uwc_shape shape) {
+    return shape.rank == 4 ? uwc_shape_4d(shape.dim[0], shape.dim[2], shape.dim[3], shape.dim[1]) : shape;
+}
+
+static uwc_status writer_start(uwc_cache_writer *writer) {
+    uwc_store__array shape = {dimensions, UWC_I64, uwc_shape_1d(writer->shape.rank), writer->shape.dim};
+    uwc_store__array large = {elements, UWC_F32, physical(writer->shape), NULL};
+    return uwc_store__stream_open(writer->path, &shape, 1, &large, &writer->stream);
+}
+
+uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images,
+                                 uwc_cache_writer **out) {
+    *out = NULL;
+    UWC_CHECK(images >= 0 && per_image.rank >= 1, UWC_E_ARG, "cache %s: %lld images of rank %d", key, (long long)images, per_image.rank);
+    uwc_cache_writer *writer;
+    UWC_TRY(uwc_calloc(1, sizeof *writer, &writer));
+    writer->cache = cache;
+    writer->shape = uwc_shape_batch(per_image, images);
+    uwc_status st = shard_path(cache, key, shard, &writer->path);
+    if (st == UWC_OK) {
+        st = writer_start(writer);
+    }
+    if (st != UWC_OK) {
+        uwc_cache_writer_drop(&writer);
+    }
+    *out = writer;
+    return st;
+}
+
+static uwc_status check_images(const char *path, const uwc_tensor *tensor, uwc_shape shape) {
+    char found[128], wanted[128];
+    UWC_CHECK(tensor->dtype == UWC_F32 && tensor->layout == uwc_shape_layout(tensor->shape), UWC_E_ARG, "%s: not a float32 activation",
+              path);
+    UWC_CHECK(tensor->shape.rank == shape.rank && uwc_shape_equal(uwc_shape_batch(tensor->shape, 1), uwc_shape_batch(shape, 1)),
+              UWC_E_SHAPE, "%s: images of %s, not %s", path, uwc_shape_print(shape, wanted), uwc_shape_print(tensor->shape, found));
+    return UWC_OK;
+}
+
+uwc_status uwc_cache_writer_append(uwc_cache_writer *writer, const uwc_tensor *images) {
+    UWC_TRY(check_images(writer->path, images, writer->shape));
+    int64_t count = images->shape.dim[0];
+    UWC_CHECK(count <= writer->shape.dim[0] - writer->images, UWC_E_ARG, "%s: %lld images, only %lld are announced", writer->path,
+              (long long)(writer->images + count), (long long)writer->shape.dim[0]);
+    UWC_TRY(uwc_store__stream_append(writer->stream, images->data, uwc_tensor_bytes(images)));
+    writer->images += count;
+    return UWC_OK;
+}
+
+uwc_status uwc_cache_writer_publish(uwc_cache_writer **writer) {
+    uwc_cache_writer *all = *writer;
+    uwc_status st = UWC_OK;
+    UWC_CHECK_GOTO(st, all->images == all->shape.dim[0], UWC_E_ARG, done, "%s: only %lld of %lld images were written", all->path,
+                   (long long)all->images, (long long)all->shape.dim[0]);
+    forget_path(all->cache, all->path);
+    UWC_TRY_GOTO(st, uwc_store__stream_publish(&all->stream), done);
+done:
+    uwc_cache_writer_drop(writer);
+    return st;
+}
+
+void uwc_cache_writer_drop(uwc_cache_writer **writer) {
+    if (*writer == NULL) {
+        return;
+    }
+    uwc_store__stream_drop(&(*writer)->stream);
+    uwc_free(&(*writer)->path);
+    uwc_free(writer);
+}
+
+/* ---- reading ---- */
+
+static uwc_status read_dimensions(hid_t file, const char *path, uwc_shape *out) {
+    uwc_store__set set;
+    UWC_TRY(uwc_store__set_open(file, path, dimensions, &set));
+    uwc_status st = UWC_OK;
+    bool fits = set.shape.rank == 1 && set.shape.dim[0] >= 1 && set.shape.dim[0] <= UWC_MAX_RANK;
+    if (fits) {
+        *out = (uwc_shape){.rank = (int)set.shape.dim[0]};
+        st = uwc_store__set_read(&set, path, dimensions, UWC_I64, 0, out->rank, out->dim);
+    }
+    uwc_store__set_close(&set);
+    UWC_CHECK(fits, UWC_E_FORMAT, "%s: %s is no shape", path, dimensions);
+    return st;
+}
+
+static bool is_contiguous(hid_t set) {
+    hid_t properties = H5Dget_create_plist(set);
+    bool contiguous = properties >= 0 && H5Pget_layout(properties) == H5D_CONTIGUOUS && H5Pget_external_count(properties) == 0;
+    uwc_store__drop(properties, H5Pclose);
+    return contiguous;
+}
+
+/* Shape and place of the elements of a file image or file that HDF5 has opened. */
+static uwc_status read_frame(hid_t file, const char *path, uwc_shape *shape, int64_t *place) {
+    char found[128], wanted[128];
+    uwc_store__set set;
+    UWC_TRY(read_dimensions(file, path, shape));
+    UWC_TRY(uwc_store__set_open(file, path, elements, &set));
+    bool shapes = uwc_shape_equal(set.shape, physical(*shape)),
+         native = H5Tequal(set.type, uwc_store__type(UWC_F32)) > 0 && is_contiguous(set.id);
+    haddr_t offset = H5Dget_offset(set.id);
+    uwc_store__set_close(&set);
+    UWC_CHECK(shapes, UWC_E_FORMAT, "%s: %s is %s, %s says %s", path, elements, uwc_shape_print(set.shape, found), dimensions,
+              uwc_shape_print(*shape, wanted));
+    UWC_CHECK(native, UWC_E_FORMAT, "%s: %s is not contiguous float32 of this machine", path, elements);
+    UWC_CHECK(offset != HADDR_UNDEF || uwc_shape_count(*shape) == 0, UWC_E_FORMAT, "%s: %s has no data", path, elements);
+    *place = offset == HADDR_UNDEF ? 0 : (int64_t)offset;
+    return UWC_OK;
+}
+
+static uwc_status open_slot(shard_file *slot, const char *path) {
+    hid_t file;
+    UWC_TRY(uwc_store__open_file(path, &file));
+    uwc_status st = read_frame(file, path, &slot->shape, &slot->place);
+    uwc_store__drop(file, H5Fclose);
+    UWC_TRY(st);
+    slot->file = open(path, O_RDONLY | O_CLOEXEC);
+    UWC_CHECK(slot->file >= 0, UWC_E_IO, "%s: open: %s", path, strerror(errno));
+    st = uwc_strdup(path, &slot->path);
+    if (st != UWC_OK) {
+        close(slot->file);
+    }
+    return st;
+}
+
+static uwc_status find_slot(uwc_cache *cache, const char *path, shard_file **out) {
+    shard_file *oldest = &cache->slot[0];
+    for (int i = 0; i < OPEN_FILES; i++) {
+        shard_file *slot = &cache->slot[i];
+        if (slot->path != NULL && strcmp(slot->path, path) == 0) {
+            slot->used = ++cache->clock;
+            *out = slot;
+            return UWC_OK;
+        }
+        if (slot->path == NULL || (oldest->path != NULL && slot->used < oldest->used)) {
+            oldest = slot;
+        }
+    }
+    forget(oldest);
+    UWC_TRY(open_slot(oldest, path));
+    oldest->used = ++cache->clock;
+    *out = oldest;
+    return UWC_OK;
+}
+
+static uwc_status read_slot(const shard_file *slot, int64_t first, uwc_tensor *out) {
+    UWC_TRY(check_images(slot->path, out, slot->shape));
+    int64_t count = out->shape.dim[0];
+    UWC_CHECK(first >= 0 && first <= slot->shape.dim[0] - count, UWC_E_ARG, "%s: %lld images from %lld on, of %lld", slot->path,
+              (long long)count, (long long)first, (long long)slot->shape.dim[0]);
+    int64_t stride = uwc_shape_per_image(slot->shape) * (int64_t)sizeof(float);
+    return uwc_store__read_at(slot->file, slot->path, slot->place + first * stride, out->data, uwc_tensor_bytes(out));
+}
+
+uwc_status uwc_cache_read(uwc_cache *cache, const char *key, int shard, int64_t first, uwc_tensor *out) {
+    char *path;
+    shard_file *slot;
+    UWC_TRY(shard_path(cache, key, shard, &path));
+    uwc_status st = find_slot(cache, path, &slot);
+    uwc_free(&path);
+    UWC_TRY(st);
+    return read_slot(slot, first, out);
+}
+
+/* ---- images of whole files ---- */
+
+uwc_status uwc_cache_image(uwc_cache *cache, const char *key, int shard, char **out, size_t *bytes) {
+    char *path;
+    *out = NULL;
+    UWC_TRY(shard_path(cache, key, shard, &path));
+    uwc_status st = uwc_file_read(path, out, bytes);
+    uwc_free(&path);
+    return st;
+}
+
+static uwc_status check_image(const char *path, const void *image, size_t bytes) {
+    hid_t file;
+    uwc_shape shape;
+    int64_t place;
+    UWC_TRY(uwc_store__open_image(path, image, bytes, &file));
+    uwc_status st = read_frame(file, path, &shape, &place);
+    uwc_store__drop(file, H5Fclose);
+    return st;
+}
+
+uwc_status uwc_cache_store_image(uwc_cache *cache, const char *key, int shard, const void *image, size_t bytes) {
+    char *path;
+    UWC_TRY(shard_path(cache, key, shard, &path));
+    uwc_status st = check_image(path, image, bytes);
+    if (st == UWC_OK) {
+        forget_path(cache, path);
+        st = uwc_file_write(path, image, bytes);
+    }
+    uwc_free(&path);
+    return st;
+}

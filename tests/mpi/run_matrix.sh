@@ -1,0 +1,61 @@
+#!/bin/bash
+# The same bytes on 1 to 4 ranks, for every input and transport; repeated and single phases change nothing.
+set -eu
+. "$(dirname "$0")/run_lib.sh"
+
+"$driver" make "$inputs"
+for input in prefix float segments; do
+    reference=$scratch/$input
+    "$driver" run "$inputs" "$reference" reconstruct.input=$input >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "reference $input"; }
+    for transport in shared message; do
+        for n in 1 2 3 4; do
+            what="$input, $transport, $n ranks"
+            ranks $n run "$inputs" "$scratch/out" reconstruct.input=$input run.transport=$transport
+            expect_status 0 "$what"
+            same_results "$reference" "$scratch/out" "$what"
+            no_leftovers "$scratch/out" "$what"
+            rm -rf "$scratch/out"
+        done
+    done
+done
+cmp -s "$scratch/prefix/model.onnx" "$scratch/float/model.onnx" && fail "prefix and float give the same model: the test sees nothing"
+
+# Each phase alone, on an existing run and from the start.
+cp -r "$scratch/float" "$scratch/again"
+for phase in plan capture solve assemble evaluate; do
+    ranks 2 $phase "$scratch/again"
+    expect_status 0 "$phase again"
+done
+same_results "$scratch/float" "$scratch/again" "phases again"
+rm -rf "$scratch/again"/{units,cache,plan.json,model.onnx,metrics.json,journal.jsonl}
+ranks 2 solve "$scratch/again"
+expect_status 2 "solve before plan"
+expect_text "the phase plan comes first" "solve before plan"
+ranks 2 plan "$scratch/again"
+ranks 2 solve "$scratch/again"
+expect_status 2 "solve before capture"
+expect_text "the phase capture comes first" "solve before capture"
+ranks 2 capture "$scratch/again"
+ranks 2 assemble "$scratch/again"
+expect_status 2 "assemble before solve"
+expect_text "the phase solve comes first" "assemble before solve"
+ranks 2 evaluate "$scratch/again"
+expect_status 2 "evaluate before assemble"
+expect_text "the phase assemble comes first" "evaluate before assemble"
+for phase in solve assemble evaluate; do
+    ranks 3 $phase "$scratch/again"
+    expect_status 0 "$phase alone"
+done
+same_results "$scratch/float" "$scratch/again" "phases one by one"
+
+# A file on its own is worth what the run said.
+top1=$(sed -n '/"quantized": {/,/}/s/.*"top1": \([0-9.]*\).*/\1/p' "$scratch/float/metrics.json" | head -1)
+ranks 3 evaluate-model "$inputs" "$scratch/float/model.onnx"
+expect_status 0 "evaluate-model"
+expect_text "\"top1\": $top1[,}]" "evaluate-model gives another top-1 than the run ($top1)"
+
+# More ranks than shards with images.
+"$driver" run "$inputs" "$scratch/few" data.samples=5 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "five images"; }
+ranks 4 run "$inputs" "$scratch/out" data.samples=5 run.transport=message
+expect_status 0 "five images, 4 ranks"
+same_results "$scratch/few" "$scratch/out" "five images"

@@ -1,0 +1,30 @@
+/* A folder of its own for each test of a group. */
+#ifndef UWC_TEST_SCRATCH_H
+#define UWC_TEST_SCRATCH_H
+
+#include "sched_impl.h"
+
+static inline int make_scratch(void **state) {
+    char *folder;
+    if (uwc_sched__folder_scratch(&folder) != UWC_OK) {
+        return -1;
+    }
+    *state = folder;
+    return 0;
+}
+
+static inline int drop_scratch(void **state) {
+    char *folder = *state;
+    uwc_sched__folder_remove(folder);
+    uwc_free(&folder);
+    return 0;
+}
+
+/* folder/name; owned by the caller. */
+static inline char *in_scratch(void **state, const char *name) {
+    char *path;
+    assert_int_equal(uwc_path_join(*state, name, &path), UWC_OK);
+    return path;
+}
+
+#endif

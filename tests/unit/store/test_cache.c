@@ -1,0 +1,325 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "support/expect.h"
+#include "support/folder.h"
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <uwc/store.h>
+
+enum { CHANNELS = 3, HEIGHT = 4, WIDTH = 5 };
+
+static uwc_shape batch(int64_t images) {
+    return uwc_shape_4d(images, CHANNELS, HEIGHT, WIDTH);
+}
+
+/* Image n holds 1000 n + its element's number. */
+static uwc_tensor *make_images(int64_t first, int64_t count) {
+    uwc_tensor *tensor;
+    expect_ok(uwc_tensor_activation(batch(count), &tensor));
+    int64_t each = uwc_shape_per_image(tensor->shape);
+    for (int64_t i = 0; i < count * each; i++) {
+        tensor->f32[i] = (float)(1000 * (first + i / each) + i % each);
+    }
+    return tensor;
+}
+
+static uwc_status append(uwc_cache_writer *writer, int64_t first, int64_t count) {
+    uwc_tensor *tensor = make_images(first, count);
+    uwc_status st = uwc_cache_writer_append(writer, tensor);
+    uwc_tensor_destroy(&tensor);
+    return st;
+}
+
+static void write_shard(uwc_cache *cache, const char *key, int shard, int64_t images) {
+    uwc_cache_writer *writer;
+    expect_ok(uwc_cache_writer_open(cache, key, shard, batch(1), images, &writer));
+    for (int64_t first = 0; first < images; first += 3) {
+        expect_ok(append(writer, first, images - first < 3 ? images - first : 3));
+    }
+    expect_ok(uwc_cache_writer_publish(&writer));
+    assert_null(writer);
+}
+
+static void check_shard(uwc_cache *cache, const char *key, int shard, int64_t first, int64_t count) {
+    uwc_tensor *wanted = make_images(first, count), *found;
+    expect_ok(uwc_tensor_activation(batch(count), &found));
+    expect_ok(uwc_cache_read(cache, key, shard, first, found));
+    assert_memory_equal(found->data, wanted->data, uwc_tensor_bytes(wanted));
+    uwc_tensor_destroy(&wanted);
+    uwc_tensor_destroy(&found);
+}
+
+static uwc_cache *open_cache(const char *folder, const char *name) {
+    char *path = folder_path(folder, name);
+    uwc_cache *cache;
+    expect_ok(uwc_cache_open(path, &cache));
+    uwc_free(&path);
+    return cache;
+}
+
+static void test_given_shards_when_read_in_any_order_expect_images(void **state) {
+    uwc_cache *cache = open_cache(*state, "deep/er");
+    for (int shard = 0; shard < 7; shard++) {
+        assert_false(uwc_cache_has(cache, "f001", shard));
+        write_shard(cache, "f001", shard, 10 + shard);
+        assert_true(uwc_cache_has(cache, "f001", shard));
+    }
+    for (int shard = 6; shard >= 0; shard--) { /* more files than stay open */
+        check_shard(cache, "f001", shard, 0, 10 + shard);
+        check_shard(cache, "f001", shard, 4, 1);
+        check_shard(cache, "f001", shard, 10 + shard, 0);
+    }
+    uwc_cache_close(&cache);
+    assert_null(cache);
+}
+
+static void test_given_no_images_expect_valid_shard(void **state) {
+    uwc_cache *cache = open_cache(*state, "empty");
+    write_shard(cache, "q000", 0, 0);
+    assert_true(uwc_cache_has(cache, "q000", 0));
+    check_shard(cache, "q000", 0, 0, 0);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_other_ranks_expect_them_back(void **state) {
+    uwc_cache *cache = open_cache(*state, "ranks");
+    float data[12] = {0};
+    for (int i = 0; i < 12; i++) {
+        data[i] = (float)i;
+    }
+    const uwc_shape shapes[3] = {uwc_shape_1d(4), uwc_shape_2d(4, 3), uwc_shape_make(3, (int64_t[]){2, 3, 2})};
+    for (int i = 0; i < 3; i++) {
+        float back[12] = {0};
+        uwc_cache_writer *writer;
+        uwc_tensor in = uwc_tensor_view(UWC_F32, shapes[i], UWC_PLAIN, data), out = uwc_tensor_view(UWC_F32, shapes[i], UWC_PLAIN, back);
+        expect_ok(uwc_cache_writer_open(cache, "f002", i, shapes[i], shapes[i].dim[0], &writer));
+        expect_ok(uwc_cache_writer_append(writer, &in));
+        expect_ok(uwc_cache_writer_publish(&writer));
+        expect_ok(uwc_cache_read(cache, "f002", i, 0, &out));
+        assert_memory_equal(back, data, uwc_tensor_bytes(&out));
+    }
+    uwc_cache_close(&cache);
+}
+
+static void test_given_activation_expect_physical_and_logical_shape_in_file(void **state) {
+    uwc_cache *cache = open_cache(*state, "shape");
+    write_shard(cache, "f003", 2, 2);
+    char *path = folder_path(*state, "shape/f003_s02.h5");
+    uwc_archive *archive;
+    uwc_dtype dtype;
+    uwc_shape shape;
+    int64_t logical[4];
+    expect_ok(uwc_archive_open(path, &archive));
+    expect_ok(uwc_archive_shape(archive, "/x", &dtype, &shape));
+    assert_true(dtype == UWC_F32 && uwc_shape_equal(shape, uwc_shape_4d(2, HEIGHT, WIDTH, CHANNELS)));
+    expect_ok(uwc_archive_get(archive, "/shape", UWC_I64, 0, 4, logical));
+    assert_true(logical[0] == 2 && logical[1] == CHANNELS && logical[2] == HEIGHT && logical[3] == WIDTH);
+    uwc_tensor *x, *wanted = make_images(0, 2);
+    expect_ok(uwc_archive_get_tensor(archive, "/x", UWC_F32, &x));
+    assert_memory_equal(x->data, wanted->data, uwc_tensor_bytes(wanted));
+    uwc_tensor_destroy(&x);
+    uwc_tensor_destroy(&wanted);
+    uwc_archive_close(&archive);
+    uwc_free(&path);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_same_images_in_other_batches_expect_same_bytes(void **state) {
+    uwc_cache *cache = open_cache(*state, "bytes");
+    char *image[2];
+    size_t bytes[2];
+    write_shard(cache, "f004", 0, 6);
+    uwc_cache_writer *writer;
+    expect_ok(uwc_cache_writer_open(cache, "f004", 1, batch(77), 6, &writer));
+    expect_ok(append(writer, 0, 1));
+    expect_ok(append(writer, 1, 5));
+    expect_ok(uwc_cache_writer_publish(&writer));
+    for (int i = 0; i < 2; i++) {
+        expect_ok(uwc_cache_image(cache, "f004", i, &image[i], &bytes[i]));
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(image[0], image[1], bytes[0]);
+    uwc_free(&image[0]);
+    uwc_free(&image[1]);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_image_when_stored_elsewhere_expect_images(void **state) {
+    uwc_cache *from = open_cache(*state, "from"), *to = open_cache(*state, "to");
+    char *image;
+    size_t bytes;
+    write_shard(from, "f005", 3, 9);
+    expect_ok(uwc_cache_image(from, "f005", 3, &image, &bytes));
+    expect_ok(uwc_cache_store_image(to, "f005", 3, image, bytes));
+    check_shard(to, "f005", 3, 2, 7);
+    for (size_t length = 0; length < bytes; length += 97) {
+        expect_error(uwc_cache_store_image(to, "f006", 0, image, length), UWC_E_FORMAT, "f006_s00.h5");
+        assert_false(uwc_cache_has(to, "f006", 0));
+    }
+    write_shard(from, "f005", 4, 2);
+    uwc_free(&image);
+    expect_ok(uwc_cache_image(from, "f005", 4, &image, &bytes));
+    expect_ok(uwc_cache_store_image(to, "f005", 3, image, bytes)); /* takes the place of the open file */
+    check_shard(to, "f005", 3, 0, 2);
+    uwc_free(&image);
+    uwc_cache_close(&from);
+    uwc_cache_close(&to);
+}
+
+static void test_given_misuse_expect_errors(void **state) {
+    uwc_cache *cache = open_cache(*state, "misuse");
+    uwc_cache_writer *writer;
+    uwc_tensor *tensor;
+    expect_error(uwc_cache_writer_open(cache, "../f", 0, batch(1), 1, &writer), UWC_E_ARG, "../f");
+    assert_null(writer);
+    expect_error(uwc_cache_writer_open(cache, "f", 0, batch(1), -1, &writer), UWC_E_ARG, "-1");
+    expect_ok(uwc_cache_writer_open(cache, "f007", 0, batch(1), 4, &writer));
+    expect_ok(append(writer, 0, 3));
+    expect_error(append(writer, 3, 2), UWC_E_ARG, "5 images, only 4");
+    expect_ok(uwc_tensor_activation(uwc_shape_4d(1, CHANNELS, WIDTH, HEIGHT), &tensor));
+    expect_error(uwc_cache_writer_append(writer, tensor), UWC_E_SHAPE, "f007_s00.h5");
+    uwc_tensor_destroy(&tensor);
+    expect_error(uwc_cache_writer_publish(&writer), UWC_E_ARG, "3 of 4");
+    assert_null(writer);
+    assert_false(uwc_cache_has(cache, "f007", 0));
+    expect_ok(uwc_cache_writer_open(cache, "f007", 0, batch(1), 4, &writer));
+    uwc_cache_writer_drop(&writer);
+    uwc_cache_writer_drop(&writer);
+    write_shard(cache, "f007", 0, 4);
+    expect_ok(uwc_tensor_activation(batch(2), &tensor));
+    expect_error(uwc_cache_read(cache, "f007", 0, 3, tensor), UWC_E_ARG, "2 images from 3 on, of 4");
+    expect_error(uwc_cache_read(cache, "f007", 0, -1, tensor), UWC_E_ARG, "of 4");
+    expect_error(uwc_cache_read(cache, "f007", 1, 0, tensor), UWC_E_NOTFOUND, "f007_s01.h5");
+    uwc_tensor_destroy(&tensor);
+    uwc_cache_close(&cache);
+}
+
+static void expect_no_read(const char *folder, const char *path, const char *image, size_t bytes) {
+    folder_write(path, image, bytes);
+    uwc_cache *cache = open_cache(folder, "broken"); /* afresh: nothing is open yet */
+    uwc_tensor *tensor;
+    expect_ok(uwc_tensor_activation(batch(1), &tensor));
+    expect_error(uwc_cache_read(cache, "f008", 0, 0, tensor), UWC_E_FORMAT, "f008_s00.h5");
+    uwc_tensor_destroy(&tensor);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_truncated_or_foreign_files_expect_format_error(void **state) {
+    uwc_cache *cache = open_cache(*state, "broken");
+    char *path = folder_path(*state, "broken/f008_s00.h5"), *image;
+    size_t bytes;
+    write_shard(cache, "f008", 0, 5);
+    expect_ok(uwc_cache_image(cache, "f008", 0, &image, &bytes));
+    uwc_cache_close(&cache);
+    for (size_t length = 0; length < bytes; length += length < 1024 ? 13 : 211) {
+        expect_no_read(*state, path, image, length);
+    }
+    expect_no_read(*state, path, image, bytes - 1);
+    uwc_free(&image);
+    for (int shaped = 0; shaped < 2; shaped++) { /* without a shape, and with one that is not that of the elements */
+        const int64_t dim[4] = {1, CHANNELS, HEIGHT, WIDTH};
+        const float one = 1.0f;
+        uwc_archive *archive;
+        expect_ok(uwc_archive_create(&archive));
+        expect_ok(uwc_archive_put(archive, "/x", UWC_F32, uwc_shape_1d(1), &one));
+        expect_ok(uwc_archive_put(archive, shaped ? "/shape" : "/y", UWC_I64, uwc_shape_1d(4), dim));
+        expect_ok(uwc_archive_image(archive, &image, &bytes));
+        expect_no_read(*state, path, image, bytes);
+        uwc_free(&image);
+        uwc_archive_close(&archive);
+    }
+    uwc_free(&path);
+}
+
+/* Killed before it publishes, a writer leaves a temporary file that nobody reads and the next writer replaces. */
+static void test_given_killed_writer_expect_no_shard(void **state) {
+    uwc_cache *cache = open_cache(*state, "killed");
+    char *temporary = folder_path(*state, "killed/f009_s00.h5.tmp");
+    for (int64_t written = 0; written <= 6; written += 3) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            uwc_cache_writer *writer;
+            if (uwc_cache_writer_open(cache, "f009", 0, batch(1), 6, &writer) == UWC_OK && append(writer, 0, written) == UWC_OK) {
+                kill(getpid(), SIGKILL);
+            }
+            _exit(1);
+        }
+        int how;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+        assert_true(uwc_file_exists(temporary));
+        assert_false(uwc_cache_has(cache, "f009", 0));
+    }
+    write_shard(cache, "f009", 0, 6);
+    assert_false(uwc_file_exists(temporary));
+    check_shard(cache, "f009", 0, 0, 6);
+    uwc_free(&temporary);
+    uwc_cache_close(&cache);
+}
+
+/* A limit on the size of files stands for a full disk: at any limit there is an error and neither a shard nor a temporary file. */
+static void test_given_full_disk_expect_error_and_no_file(void **state) {
+    uwc_cache *cache = open_cache(*state, "full");
+    char *temporary = folder_path(*state, "full/f010_s00.h5.tmp");
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    uwc_status st[40];
+    int tries = 0;
+    for (rlim_t bytes = 0; bytes < 16800; bytes += 601) {
+        limit = (struct rlimit){bytes, before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        uwc_cache_writer *writer;
+        st[tries] = uwc_cache_writer_open(cache, "f010", 0, batch(1), 70, &writer);
+        if (st[tries] == UWC_OK) {
+            st[tries] = append(writer, 0, 70);
+            uwc_cache_writer_drop(&writer);
+        }
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_false(uwc_file_exists(temporary));
+        tries++;
+    }
+    for (int i = 0; i < tries; i++) {
+        assert_int_equal(st[i], UWC_E_IO);
+    }
+    write_shard(cache, "f010", 0, 70); /* HDF5 has not been left in a bad state */
+    check_shard(cache, "f010", 0, 60, 10);
+    uwc_free(&temporary);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_no_space_left_expect_error_and_no_file(void **state) {
+    uwc_cache *cache = open_cache(*state, "device");
+    char *temporary = folder_path(*state, "device/f011_s00.h5.tmp");
+    uwc_cache_writer *writer;
+    assert_int_equal(symlink("/dev/full", temporary), 0);
+    expect_error(uwc_cache_writer_open(cache, "f011", 0, batch(1), 70, &writer), UWC_E_IO, "No space left");
+    assert_null(writer);
+    assert_false(uwc_cache_has(cache, "f011", 0));
+    uwc_free(&temporary);
+    uwc_cache_close(&cache);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_given_shards_when_read_in_any_order_expect_images),
+        cmocka_unit_test(test_given_no_images_expect_valid_shard),
+        cmocka_unit_test(test_given_other_ranks_expect_them_back),
+        cmocka_unit_test(test_given_activation_expect_physical_and_logical_shape_in_file),
+        cmocka_unit_test(test_given_same_images_in_other_batches_expect_same_bytes),
+        cmocka_unit_test(test_given_image_when_stored_elsewhere_expect_images),
+        cmocka_unit_test(test_given_misuse_expect_errors),
+        cmocka_unit_test(test_given_truncated_or_foreign_files_expect_format_error),
+        cmocka_unit_test(test_given_killed_writer_expect_no_shard),
+        cmocka_unit_test(test_given_full_disk_expect_error_and_no_file),
+        cmocka_unit_test(test_given_no_space_left_expect_error_and_no_file),
+    };
+    return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
+}
