@@ -70,11 +70,11 @@ static uwc_status run_command(const uwc_cli__arguments *arguments, uwc_comm *com
 
 static int run_with_ranks(int argc, char **argv, const uwc_cli__arguments *arguments) {
     uwc_comm *comm = NULL;
+    uwc_cli__hold_signals();
     uwc_status st = uwc_par_start(&argc, &argv, &comm);
     if (st != UWC_OK) {
         return finish(uwc_cli__launch_rank() == 0, st);
     }
-    uwc_cli__catch_signals();
     st = run_command(arguments, comm);
     bool first = uwc_comm_rank(comm) == 0;
     int code = finish(first, st);

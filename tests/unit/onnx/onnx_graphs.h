@@ -120,7 +120,7 @@ static inline void quantize_graph(uwc_graph *graph, const uwc_bits *bits) {
 static inline uwc_graph *read_back(const uwc_graph *graph) {
     char *bytes;
     size_t size;
-    uwc_graph *back;
+    uwc_graph *back = NULL;
     if (uwc_onnx_serialize(graph, &bytes, &size) != UWC_OK || uwc_onnx_parse(bytes, size, NULL, &back) != UWC_OK) {
         fail_msg("%s", uwc_error_last()->text);
     }
