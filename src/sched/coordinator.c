@@ -13,6 +13,7 @@ typedef struct coordinator {
     double start, *since; /* [workers] when its unit was assigned */
     double work_done;     /* of this session */
     int byes;
+    bool dismissed;     /* the workers were told to stop */
     uwc_error fatal;    /* ends the phase; status OK: none */
     uwc_error given_up; /* the first unit that was given up */
 } coordinator;
