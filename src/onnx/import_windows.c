@@ -52,7 +52,7 @@ static uwc_status read_window(const uwc_onnx__node *node, uwc_op *op, bool *has_
 
 static uwc_status read_conv(const uwc_onnx__node *node, uwc_shape weights, uwc_op *op) {
     char text[128];
-    bool has_kernel;
+    bool has_kernel = false;
     UWC_CHECK(weights.rank == 2 + WINDOW_RANK, UWC_E_UNSUPPORTED, "weights %s: only two-dimensional convolutions are supported",
               uwc_shape_print(weights, text));
     UWC_TRY(read_window(node, op, &has_kernel));
@@ -100,7 +100,7 @@ uwc_status uwc_onnx__import_conv(uwc_onnx__import *im, const uwc_onnx__node *nod
 }
 
 static uwc_status read_pool(const uwc_onnx__node *node, uwc_op *op) {
-    bool has_kernel;
+    bool has_kernel = false;
     UWC_TRY(read_window(node, op, &has_kernel));
     UWC_CHECK(has_kernel, UWC_E_FORMAT, "kernel_shape is missing");
     UWC_CHECK(op->dilation[0] == 1 && op->dilation[1] == 1, UWC_E_UNSUPPORTED, "dilations %lld %lld, only 1 is supported",

@@ -35,7 +35,7 @@ static uwc_status find_window(const uwc_preprocess *preprocess, const char *name
 }
 
 uwc_status uwc_store__preprocess_size(const uwc_preprocess *preprocess, const char *name, int64_t *height, int64_t *width) {
-    uwc_store__window window;
+    uwc_store__window window = {0};
     UWC_TRY(find_window(preprocess, name, *height, *width, &window));
     *height = window.rows;
     *width = window.columns;
@@ -44,7 +44,7 @@ uwc_status uwc_store__preprocess_size(const uwc_preprocess *preprocess, const ch
 
 uwc_status uwc_store__frame(const uwc_preprocess *preprocess, const char *name, const uwc_store__picture *in, uwc_store__scratch *scratch,
                             uwc_store__picture *out) {
-    uwc_store__window window;
+    uwc_store__window window = {0};
     UWC_TRY(find_window(preprocess, name, in->height, in->width, &window));
     if (window.height != in->height || window.width != in->width) {
         return uwc_store__resample(in, &window, scratch, out);

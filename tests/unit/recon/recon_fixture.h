@@ -46,6 +46,14 @@ static inline uwc_graph *joining_unit(void) {
     return finished_unit(graph, put_unary(graph, "y", UWC_OP_RELU, put_binary(graph, "sum", UWC_OP_ADD, p, q)));
 }
 
+/* The layer that absorbs the sum's error comes first, a branch that is not solved yet joins it. */
+static inline uwc_graph *early_unit(void) {
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 6, 6, 6)), a = put_conv(graph, "a", x, (conv_form){6, 6, 3, .pad = 1});
+    int b = put_unary(graph, "rb", UWC_OP_RELU, put_conv(graph, "b", x, (conv_form){6, 6, 3, .pad = 1}));
+    return finished_unit(graph, put_binary(graph, "sum", UWC_OP_ADD, a, b));
+}
+
 /* Two boundary inputs and two outputs. */
 static inline uwc_graph *wide_unit(void) {
     uwc_graph *graph = new_graph(), *unit;
@@ -60,7 +68,7 @@ static inline uwc_graph *wide_unit(void) {
 }
 
 typedef uwc_graph *unit_maker(void);
-static unit_maker *const unit_makers[] = {residual_unit, inverted_unit, head_unit, joining_unit, wide_unit};
+static unit_maker *const unit_makers[] = {residual_unit, inverted_unit, head_unit, joining_unit, early_unit, wide_unit};
 enum { UNITS = sizeof unit_makers / sizeof unit_makers[0] };
 
 static inline uwc_graph *with_bits(uwc_graph *unit, int weights, int activations) {
@@ -120,6 +128,18 @@ static inline field new_field(const uwc_graph *unit, int64_t images, uint64_t se
         must(uwc_tensor_activation(uwc_shape_batch(unit->value[unit->output[i]].shape, images), &own.written[i]));
     }
     return own;
+}
+
+/* Images from very dark to very bright: sums then depend on their order. */
+static inline void spread_brightness(field *own, uint64_t seed) {
+    for (int i = 0; i < own->unit->n_inputs; i++) {
+        const int64_t per_image = uwc_shape_per_image(own->real[i]->shape);
+        for (int64_t k = 0; k < own->images * per_image; k++) {
+            float gain = (float)pow(10, 7 * uwc_rng_uniform(seed, 20, (uint64_t)(k / per_image)) - 5);
+            own->real[i]->f32[k] *= gain;
+            own->quantized[i]->f32[k] *= gain;
+        }
+    }
 }
 
 static inline void free_field(field *own) {

@@ -1,5 +1,7 @@
 #include "recon_fixture.h"
 
+#include "recon_impl.h"
+
 #include <pthread.h>
 
 /* A team of members, each a thread of this process: the same bytes as one member alone. */
@@ -24,6 +26,7 @@ typedef struct member {
     char text[UWC_ERROR_TEXT];
     bool mismatch;
     uwc_unit_result *result;
+    uwc_statistics *statistics; /* of the first layer */
 } member;
 
 /* 0+1, 2+3, then the pairs: as one member adds its shards. */
@@ -53,15 +56,44 @@ static uwc_status combine(void *self, double *sum, int64_t count) {
     return UWC_OK;
 }
 
-static void *work(void *argument) {
-    member *own = argument;
+static uwc_stream stream_of_member(member *own) {
     uwc_stream stream = stream_of(&own->images);
     stream.member = own->index;
     stream.members = own->team->members;
     stream.combine = combine;
+    return stream;
+}
+
+static void note_status(member *own, uwc_status status) {
+    own->status = status;
+    snprintf(own->text, sizeof own->text, "%s", status == UWC_OK ? "" : uwc_error_last()->text);
+}
+
+static void *reconstruct_member(void *argument) {
+    member *own = argument;
+    uwc_stream stream = stream_of_member(own);
     uwc_ops_set_threads(1 + own->index % 2);
-    own->status = uwc_recon_unit(own->unit, &own->options, &stream, &own->result);
-    snprintf(own->text, sizeof own->text, "%s", own->status == UWC_OK ? "" : uwc_error_last()->text);
+    note_status(own, uwc_recon_unit(own->unit, &own->options, &stream, &own->result));
+    return NULL;
+}
+
+static uwc_status gather_first(member *own, const uwc_stream *stream) {
+    uwc_paths paths = {.unit = own->unit};
+    uwc_aim aim = {0};
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_recon__paths_open(own->unit, &own->options, stream, &paths), done);
+    UWC_TRY_GOTO(st, uwc_recon__aim(own->unit, 0, UWC_TARGET_UNIT, &aim), done);
+    st = uwc_recon__gather(&paths, 0, &aim, &own->statistics);
+done:
+    uwc_recon__aim_clear(&aim);
+    uwc_recon__paths_close(&paths);
+    return st;
+}
+
+static void *gather_member(void *argument) {
+    member *own = argument;
+    uwc_stream stream = stream_of_member(own);
+    note_status(own, gather_first(own, &stream));
     return NULL;
 }
 
@@ -87,31 +119,45 @@ static void check_written(const member *own, const field *alone, int64_t images)
     }
 }
 
+/* Makes the members, runs `work` on all of them at once; the caller clears them. */
+static void run_members(team *all, member *own, void *(*work)(void *), const uwc_graph *unit, const uwc_recon_options *options,
+                        int64_t images) {
+    pthread_t thread[MOST_MEMBERS];
+    assert_int_equal(pthread_barrier_init(&all->barrier, NULL, (unsigned)all->members), 0);
+    for (int m = 0; m < all->members; m++) {
+        own[m] = (member){.team = all, .index = m, .unit = unit, .options = *options, .images = new_field(unit, images, 1, 0.05)};
+        spread_brightness(&own[m].images, 1);
+        expect_written(&own[m], images);
+    }
+    for (int m = 0; m < all->members; m++) {
+        assert_int_equal(pthread_create(&thread[m], NULL, work, &own[m]), 0);
+    }
+    for (int m = 0; m < all->members; m++) {
+        assert_int_equal(pthread_join(thread[m], NULL), 0);
+    }
+    pthread_barrier_destroy(&all->barrier);
+    assert_true(all->combined > 0);
+    for (int m = 0; m < all->members; m++) {
+        assert_string_equal(own[m].text, "");
+        assert_false(own[m].mismatch);
+    }
+}
+
+static void clear_member(member *own) {
+    uwc_unit_result_destroy(&own->result);
+    uwc_recon__statistics_destroy(&own->statistics);
+    free_field(&own->images);
+}
+
 static void run_team(const uwc_graph *unit, const uwc_recon_options *options, int members, int64_t images, const uwc_unit_result *wanted,
                      const field *alone) {
     team all = {.members = members};
     member own[MOST_MEMBERS];
-    pthread_t thread[MOST_MEMBERS];
-    assert_int_equal(pthread_barrier_init(&all.barrier, NULL, (unsigned)members), 0);
+    run_members(&all, own, reconstruct_member, unit, options, images);
     for (int m = 0; m < members; m++) {
-        own[m] = (member){.team = &all, .index = m, .unit = unit, .options = *options, .images = new_field(unit, images, 1, 0.05)};
-        expect_written(&own[m], images);
-    }
-    for (int m = 0; m < members; m++) {
-        assert_int_equal(pthread_create(&thread[m], NULL, work, &own[m]), 0);
-    }
-    for (int m = 0; m < members; m++) {
-        assert_int_equal(pthread_join(thread[m], NULL), 0);
-    }
-    pthread_barrier_destroy(&all.barrier);
-    assert_true(all.combined > 0);
-    for (int m = 0; m < members; m++) {
-        assert_string_equal(own[m].text, "");
-        assert_false(own[m].mismatch);
         assert_same_results(own[m].result, wanted);
         check_written(&own[m], alone, images);
-        uwc_unit_result_destroy(&own[m].result);
-        free_field(&own[m].images);
+        clear_member(&own[m]);
     }
 }
 
@@ -120,6 +166,7 @@ static void compare_teams(unit_maker *make, uwc_method method, int64_t images, c
     options.method = method;
     uwc_graph *unit = with_bits(make(), 4, 4);
     field alone = new_field(unit, images, 1, 0.05);
+    spread_brightness(&alone, 1);
     uwc_unit_result *wanted = reconstruct(unit, &options, &alone);
     for (int i = 0; i < n; i++) {
         run_team(unit, &options, members[i], images, wanted, &alone);
@@ -145,6 +192,31 @@ static void shards_without_images_do_no_harm(void **state) {
     }
 }
 
+/* Statistics are sums of doubles: whoever adds which shard, every bit is the same. */
+static void statistics_of_teams_are_those_of_one_member(void **state) {
+    (void)state;
+    const uwc_recon_options options = default_options();
+    uwc_graph *unit = with_bits(residual_unit(), 4, 32);
+    member alone = {.unit = unit, .options = options, .images = new_field(unit, 50, 1, 0.05)};
+    spread_brightness(&alone.images, 1);
+    uwc_stream stream = stream_of(&alone.images);
+    must(gather_first(&alone, &stream));
+    for (int members = 2; members <= MOST_MEMBERS; members *= 2) {
+        team all = {.members = members};
+        member own[MOST_MEMBERS];
+        run_members(&all, own, gather_member, unit, &options, 50);
+        for (int m = 0; m < members; m++) {
+            assert_memory_equal(own[m].statistics->A, alone.statistics->A, 73 * 73 * sizeof(double));
+            assert_memory_equal(own[m].statistics->Y, alone.statistics->Y, 73 * 8 * sizeof(double));
+            assert_true(own[m].statistics->square == alone.statistics->square);
+            assert_int_equal(own[m].statistics->count, alone.statistics->count);
+            clear_member(&own[m]);
+        }
+    }
+    clear_member(&alone);
+    uwc_graph_destroy(&unit);
+}
+
 static void nearest_rounding_in_a_team(void **state) {
     (void)state;
     compare_teams(inverted_unit, UWC_METHOD_NEAREST, 21, (int[]){2, 8}, 2);
@@ -154,6 +226,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(teams_give_the_same_bytes_as_one_member),
         cmocka_unit_test(shards_without_images_do_no_harm),
+        cmocka_unit_test(statistics_of_teams_are_those_of_one_member),
         cmocka_unit_test(nearest_rounding_in_a_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,27 +255,64 @@ static void asymmetric_weights_use_their_zero_points(void **state) {
     uwc_graph_destroy(&unit);
 }
 
-/* A channel that is zero on every image keeps nearest rounding and its bias. */
-static void groups_without_input_keep_nearest_rounding(void **state) {
-    (void)state;
+/* A group of channels that is zero on every image keeps nearest rounding and its bias. */
+static void check_dead_group(conv_form form, int64_t dead) {
     const uwc_recon_options options = default_options();
+    const int64_t each = form.in / form.group, rows = form.out / form.group, cols = each * form.kernel * form.kernel;
     uwc_graph *graph = new_graph();
-    int x = put_input(graph, "x", uwc_shape_4d(1, 20, 5, 5));
-    uwc_graph *unit = with_bits(finished_unit(graph, put_conv(graph, "d", x, (conv_form){20, 20, 3, .pad = 1, .group = 20})), 4, 32);
+    int x = put_input(graph, "x", uwc_shape_4d(1, form.in, 5, 5));
+    uwc_graph *unit = with_bits(finished_unit(graph, put_conv(graph, "d", x, form)), 4, 32);
     field images = new_field(unit, IMAGES, 1, 0.05);
-    for (int64_t i = 17; i < uwc_shape_count(images.real[0]->shape); i += 20) {
-        images.real[0]->f32[i] = images.quantized[0]->f32[i] = 0;
+    for (int64_t i = 0; i < uwc_shape_count(images.real[0]->shape); i++) {
+        if (i % form.in / each == dead) {
+            images.real[0]->f32[i] = images.quantized[0]->f32[i] = 0;
+        }
     }
     uwc_unit_result *result = reconstruct(unit, &options, &images);
     uwc_weights *nearest;
-    must(uwc_weights_create(4, 20, 9, &nearest));
-    must(uwc_recon_nearest(unit->value[unit->node[0].in[1]].constant->f32, 9, false, nearest));
+    must(uwc_weights_create(4, form.out, cols, &nearest));
+    must(uwc_recon_nearest(unit->value[unit->node[0].in[1]].constant->f32, cols, false, nearest));
     const uwc_layer_result *got = &result->layer[0];
-    assert_memory_equal(got->weights->q + 17 * 9, nearest->q + 17 * 9, 9);
-    assert_true(got->weights->scale[17] == nearest->scale[17]);
-    assert_true(got->bias[17] == unit->value[unit->node[0].in[2]].constant->f32[17]);
-    assert_true(memcmp(got->weights->scale, nearest->scale, 20 * sizeof(float)) != 0); /* the others are solved */
+    const float *bias = unit->value[unit->node[0].in[2]].constant->f32;
+    assert_memory_equal(got->weights->q + dead * rows * cols, nearest->q + dead * rows * cols, (size_t)(rows * cols));
+    assert_memory_equal(got->weights->scale + dead * rows, nearest->scale + dead * rows, (size_t)rows * sizeof(float));
+    assert_memory_equal(got->bias + dead * rows, bias + dead * rows, (size_t)rows * sizeof(float));
+    assert_true(memcmp(got->weights->q, nearest->q, (size_t)(form.out * cols)) != 0); /* the others are solved */
     uwc_weights_destroy(&nearest);
+    uwc_unit_result_destroy(&result);
+    free_field(&images);
+    uwc_graph_destroy(&unit);
+}
+
+static void groups_without_input_keep_nearest_rounding(void **state) {
+    (void)state;
+    check_dead_group((conv_form){20, 20, 3, .pad = 1, .group = 20}, 17);
+    check_dead_group((conv_form){9, 6, 3, .pad = 1, .group = 3}, 1);
+}
+
+/* The bias has no ridge, so the error of the solved layer has the mean zero in every channel: on the inputs as the layer will see them,
+ * behind their quantizer. */
+static void the_error_has_no_mean(void **state) {
+    (void)state;
+    const uwc_recon_options options = default_options();
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 6, 6, 6));
+    uwc_graph *unit = with_bits(finished_unit(graph, put_conv(graph, "c", x, (conv_form){6, 9, 3, .pad = 1})), 2, 2);
+    field images = new_field(unit, IMAGES, 1, 0.1);
+    uwc_unit_result *result = reconstruct(unit, &options, &images);
+    uwc_tensor *real = evaluate(unit, unit->output[0], images.real[0], UWC_BACKEND_FAST);
+    const int64_t positions = uwc_shape_count(real->shape) / 9;
+    for (int64_t c = 0; c < 9; c++) {
+        double sum = 0, square = 0;
+        for (int64_t p = 0; p < positions; p++) {
+            double error = (double)images.written[0]->f32[p * 9 + c] - (double)real->f32[p * 9 + c];
+            sum += error;
+            square += error * error;
+        }
+        assert_true(square > 0);
+        assert_true(fabs(sum / (double)positions) < 1e-4 * sqrt(square / (double)positions));
+    }
+    uwc_tensor_destroy(&real);
     uwc_unit_result_destroy(&result);
     free_field(&images);
     uwc_graph_destroy(&unit);
@@ -471,6 +508,7 @@ int main(void) {
         cmocka_unit_test(quantize_all_covers_sums_too),
         cmocka_unit_test(asymmetric_weights_use_their_zero_points),
         cmocka_unit_test(groups_without_input_keep_nearest_rounding),
+        cmocka_unit_test(the_error_has_no_mean),
         cmocka_unit_test(layers_that_share_weights_are_solved_apart),
         cmocka_unit_test(few_images_are_enough),
         cmocka_unit_test(threads_do_not_change_a_bit),
