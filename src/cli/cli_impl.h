@@ -71,6 +71,8 @@ bool uwc_cli__is_first(const uwc_cli__session *session);
 /* Configuration of a command: defaults, then the file (may be NULL), then --set, then --ops and --data. Read by rank 0, the same on all
  * ranks. Collective; Local without ranks. */
 uwc_status uwc_cli__load_config(uwc_cli__session *session, const char *file, uwc_config **out) UWC_MUST_USE;
+/* Opens the evaluation images, where there are any: what is wrong with them should not come out after hours of work. Local. */
+uwc_status uwc_cli__check_evaluation(const uwc_config *config) UWC_MUST_USE;
 /* *out = what rank 0 passed. Collective. */
 uwc_status uwc_cli__share_flag(uwc_cli__session *session, bool *flag) UWC_MUST_USE;
 /* Prints JSON on the results' stream, indented. */
@@ -94,6 +96,8 @@ uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) UWC_MUST_U
 void uwc_cli__prepare_environment(char **argv);
 /* The rank that the launcher says this process is, 0 without one; for messages before MPI starts. */
 int uwc_cli__launch_rank(void);
+/* Columns of the terminal where messages end, also behind mpirun; 0: they end elsewhere. */
+int uwc_cli__terminal_columns(void);
 /* SIGINT and SIGTERM wait from now on, in all threads that start later. */
 void uwc_cli__hold_signals(void);
 /* INTERRUPTED once a signal waits. `self` is not used: the shape of uwc_hooks.poll. */

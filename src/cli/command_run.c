@@ -9,7 +9,11 @@ uwc_status uwc_cli__run(uwc_cli__session *session) {
     char *folder = NULL;
     uwc_status st;
     UWC_TRY(uwc_cli__load_config(session, arguments->operand, &config));
-    UWC_TRY_GOTO(st, uwc_comm_agree(session->comm, uwc_cli__output_folder(session, arguments->operand, &folder)), done);
+    st = uwc_cli__is_first(session) ? uwc_cli__check_evaluation(config) : UWC_OK;
+    if (st == UWC_OK) {
+        st = uwc_cli__output_folder(session, arguments->operand, &folder);
+    }
+    UWC_TRY_GOTO(st, uwc_comm_agree(session->comm, st), done);
     if (uwc_config_sweep_keys(config) > 0) {
         uwc_log_line(&session->log, UWC_LOG_INFO, "the lists under `sweep:` are for `uwc sweep`; this run takes %s=%lld, %s=%lld",
                      "quantize.weight_bits", (long long)uwc_config_int(config, "quantize.weight_bits"), "quantize.activation_bits",

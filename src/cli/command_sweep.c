@@ -125,7 +125,11 @@ uwc_status uwc_cli__sweep(uwc_cli__session *session) {
     uwc_config *config = NULL;
     char *base = NULL;
     UWC_TRY(uwc_cli__load_config(session, session->arguments->operand, &config));
-    uwc_status st = uwc_comm_agree(session->comm, uwc_cli__output_folder(session, session->arguments->operand, &base));
+    uwc_status st = uwc_cli__is_first(session) ? uwc_cli__check_evaluation(config) : UWC_OK;
+    if (st == UWC_OK) {
+        st = uwc_cli__output_folder(session, session->arguments->operand, &base);
+    }
+    st = uwc_comm_agree(session->comm, st);
     if (st == UWC_OK) {
         st = run_all(session, config, base);
     }

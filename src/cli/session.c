@@ -76,6 +76,19 @@ done:
     return st;
 }
 
+uwc_status uwc_cli__check_evaluation(const uwc_config *config) {
+    const char *path = uwc_config_string(config, "data.evaluation");
+    uwc_preprocess preprocess;
+    uwc_dataset *images;
+    if (path == NULL) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_preprocess_read(config, &preprocess));
+    UWC_TRY(uwc_dataset_open(path, &preprocess, 0, &images));
+    uwc_dataset_close(&images);
+    return UWC_OK;
+}
+
 uwc_status uwc_cli__share_flag(uwc_cli__session *session, bool *flag) {
     return session->comm == NULL ? UWC_OK : uwc_comm_broadcast(session->comm, 0, flag, sizeof *flag);
 }

@@ -11,6 +11,7 @@ void uwc_cli__hold_signals(void) {
     sigaddset(&held, SIGINT);
     sigaddset(&held, SIGTERM);
     sigprocmask(SIG_BLOCK, &held, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error of the write, like a full disk */
 }
 
 uwc_status uwc_cli__poll(void *self) {

@@ -55,6 +55,17 @@ static void check_shard(uwc_cache *cache, const char *key, int shard, int64_t fi
     uwc_tensor_destroy(&found);
 }
 
+/* The shard ends behind `images` images. */
+static void expect_images(uwc_cache *cache, const char *key, int shard, int64_t images) {
+    uwc_tensor *tensor;
+    char part[32];
+    snprintf(part, sizeof part, "of %d", (int)images);
+    expect_ok(uwc_tensor_activation(batch(1), &tensor));
+    expect_ok(uwc_cache_read(cache, key, shard, images - 1, tensor));
+    expect_error(uwc_cache_read(cache, key, shard, images, tensor), UWC_E_ARG, part);
+    uwc_tensor_destroy(&tensor);
+}
+
 static uwc_cache *open_cache(const char *folder, const char *name) {
     char *path = folder_path(folder, name);
     uwc_cache *cache;
@@ -167,6 +178,9 @@ static void test_given_image_when_stored_elsewhere_expect_images(void **state) {
     expect_ok(uwc_cache_image(from, "f005", 4, &image, &bytes));
     expect_ok(uwc_cache_store_image(to, "f005", 3, image, bytes)); /* takes the place of the open file */
     check_shard(to, "f005", 3, 0, 2);
+    expect_images(to, "f005", 3, 2);
+    write_shard(to, "f005", 3, 4);
+    expect_images(to, "f005", 3, 4);
     uwc_free(&image);
     uwc_cache_close(&from);
     uwc_cache_close(&to);
