@@ -189,13 +189,12 @@ static uwc_status import_model(const Onnx__ModelProto *model, const char *folder
 }
 
 uwc_status uwc_onnx_parse(const void *bytes, size_t size, const char *folder, uwc_graph **out) {
-    enum { COPIES = 16 };
     const int64_t least_budget = INT64_C(64) << 20;
     *out = NULL;
     UWC_CHECK(size > 0, UWC_E_FORMAT, "the model is empty");
     Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, bytes);
     UWC_CHECK(model != NULL, UWC_E_FORMAT, "%zu bytes that are no ONNX model (not a valid protobuf message)", size);
-    uwc_status st = import_model(model, folder, least_budget + COPIES * (int64_t)size, out);
+    uwc_status st = import_model(model, folder, least_budget + UWC_ONNX__COPIES * (int64_t)size, out);
     onnx__model_proto__free_unpacked(model, NULL);
     return st;
 }

@@ -13,6 +13,7 @@ typedef struct coordinator {
     double start, *since; /* [workers] when its unit was assigned */
     double work_done;     /* of this session */
     int byes;
+    bool dismissed;     /* the workers were told to stop */
     uwc_error fatal;    /* ends the phase; status OK: none */
     uwc_error given_up; /* the first unit that was given up */
 } coordinator;
@@ -202,6 +203,7 @@ static uwc_status handle(coordinator *c, const uwc_frame *frame) {
     }
     if (frame->kind == UWC_MESSAGE_BYE) {
         c->byes++;
+        UWC_CHECK(c->dismissed, UWC_E_INTERNAL, "rank %d left the phase", frame->peer);
         return UWC_OK;
     }
     if (frame->kind == UWC_MESSAGE_FILE) {
@@ -253,6 +255,7 @@ static void check_deadlines(coordinator *c) {
 /* Workers in the middle of a unit see STOP there, so this does not take long. Results that are on their way are kept. */
 static uwc_status dismiss(coordinator *c) {
     int count = workers(c);
+    c->dismissed = true;
     for (int w = 0; w < count; w++) {
         UWC_TRY(uwc_sched__tell(c->run->comm, w + 1, UWC_MESSAGE_STOP, 0, 0));
     }

@@ -28,13 +28,20 @@ uwc_status uwc_sched__lock(const char *path, double seconds, int *file) {
     return UWC_OK;
 }
 
-uwc_status uwc_sched__folder_empty(const char *folder, const char *ignored, bool *empty) {
+static bool is_one_of(const char *name, const char *const *list) {
+    while (*list != NULL && strcmp(*list, name) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+uwc_status uwc_sched__folder_other(const char *folder, const char *const *known, char *other, size_t size) {
     DIR *list = opendir(folder);
     UWC_CHECK(list != NULL, UWC_E_IO, "%s: list: %s", folder, strerror(errno));
-    *empty = true;
+    other[0] = '\0';
     for (const struct dirent *at = readdir(list); at != NULL; at = readdir(list)) {
-        if (strcmp(at->d_name, ".") != 0 && strcmp(at->d_name, "..") != 0 && strcmp(at->d_name, ignored) != 0) {
-            *empty = false;
+        if (strcmp(at->d_name, ".") != 0 && strcmp(at->d_name, "..") != 0 && !is_one_of(at->d_name, known)) {
+            snprintf(other, size, "%s", at->d_name);
         }
     }
     closedir(list);

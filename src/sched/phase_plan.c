@@ -103,6 +103,17 @@ static uwc_status compare_plan(const uwc_run *run, const char *path, const uwc_j
     return st;
 }
 
+static void warn_of_memory(const uwc_run *run, const uwc_json *plan) {
+    int64_t limit = uwc_config_int(run->config, "run.memory_limit"), bytes;
+    const uwc_json *units = uwc_json_find(plan, "units");
+    for (int64_t u = 0; u < uwc_json_length(units); u++) {
+        if (uwc_json_get_int(uwc_json_at(units, u), "memory_bytes", &bytes) == UWC_OK && bytes > limit) {
+            uwc_log_line(run->log, UWC_LOG_INFO, "unit %s needs about %lld MiB, run.memory_limit is %lld MiB",
+                         run->plan->partition->unit[u].name, (long long)(bytes >> 20), (long long)(limit >> 20));
+        }
+    }
+}
+
 /* Rank 0. */
 static uwc_status settle(const uwc_run *run) {
     uint64_t hash;
@@ -111,6 +122,7 @@ static uwc_status settle(const uwc_run *run) {
     UWC_TRY(data_hash(run, &hash));
     uwc_status st = uwc_sched__plan_json(run->plan, run, hash, &json);
     if (st == UWC_OK) {
+        warn_of_memory(run, json);
         st = uwc_sched__path(run, "plan.json", &path);
     }
     if (st == UWC_OK) {

@@ -97,16 +97,31 @@ static uwc_status settle_config(const uwc_run *run, bool planned) {
     return st;
 }
 
+/* A folder without a plan: nothing but what a run leaves that was killed before its plan. Its journal says nothing of use. */
+static uwc_status clear_unplanned(const uwc_run *run) {
+    static const char *const early[] = {"lock", "config.json", "config.json.tmp", "plan.json.tmp", "journal.jsonl", NULL};
+    char other[256], *path;
+    UWC_TRY(uwc_sched__folder_other(run->folder, early, other, sizeof other));
+    UWC_CHECK(other[0] == '\0', UWC_E_STATE, "%s holds %s but no plan.json: choose another folder", run->folder, other);
+    UWC_TRY(uwc_sched__path(run, "journal.jsonl", &path));
+    unlink(path);
+    uwc_free(&path);
+    return UWC_OK;
+}
+
 /* Rank 0. */
 static uwc_status open_folder(uwc_run *run, bool resume) {
-    char *path;
-    bool empty;
+    static const char *const lock[] = {"lock", NULL};
+    char other[256], *path;
     UWC_TRY(take_folder(run));
-    UWC_TRY(uwc_sched__folder_empty(run->folder, "lock", &empty));
-    UWC_CHECK(empty || resume, UWC_E_STATE, "%s is not empty: continue it with --resume or choose another folder", run->folder);
+    UWC_TRY(uwc_sched__folder_other(run->folder, lock, other, sizeof other));
+    UWC_CHECK(other[0] == '\0' || resume, UWC_E_STATE, "%s is not empty: continue it with --resume or choose another folder", run->folder);
     UWC_TRY(uwc_sched__path(run, "plan.json", &path));
     bool planned = uwc_file_exists(path);
     uwc_free(&path);
+    if (!planned) {
+        UWC_TRY(clear_unplanned(run));
+    }
     UWC_TRY(settle_config(run, planned));
     return open_journal(run);
 }

@@ -11,8 +11,8 @@
 /* Opens path (made if absent) and holds a lock on it, waiting at most `seconds` for another owner. *file: to be closed. Errors: STATE, IO.
  */
 uwc_status uwc_sched__lock(const char *path, double seconds, int *file) UWC_MUST_USE;
-/* *empty: the folder holds nothing but `ignored`. */
-uwc_status uwc_sched__folder_empty(const char *folder, const char *ignored, bool *empty) UWC_MUST_USE;
+/* other = a name in the folder that is not in the list `known` (which NULL ends), "" if there is none. */
+uwc_status uwc_sched__folder_other(const char *folder, const char *const *known, char *other, size_t size) UWC_MUST_USE;
 /* Removes a folder with all that is in it, as far as possible. */
 void uwc_sched__folder_remove(const char *folder);
 /* *out = a new private folder under $TMPDIR (default /tmp), owned by the caller. */

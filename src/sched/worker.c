@@ -121,22 +121,29 @@ static uwc_status take_unit(worker *w, int64_t unit, int64_t files) {
     return st;
 }
 
-uwc_status uwc_sched__work(uwc_run *run, uwc_cache *cache) {
-    worker w = {.run = run, .cache = cache};
-    UWC_TRY(uwc_sched__tell(run->comm, 0, UWC_MESSAGE_HELLO, 0, 0));
-    while (!w.stopped) {
+static uwc_status take_orders(worker *w) {
+    UWC_TRY(uwc_sched__tell(w->run->comm, 0, UWC_MESSAGE_HELLO, 0, 0));
+    while (!w->stopped) {
         uwc_frame frame;
         bool got;
-        UWC_TRY(uwc_comm_receive(run->comm, 0, -1, &frame, &got));
-        w.stopped = frame.kind == UWC_MESSAGE_STOP;
+        UWC_TRY(uwc_comm_receive(w->run->comm, 0, -1, &frame, &got));
+        w->stopped = frame.kind == UWC_MESSAGE_STOP;
         uwc_status st = UWC_OK;
         if (frame.kind == UWC_MESSAGE_UNIT) {
-            st = take_unit(&w, frame.arg[0], frame.arg[1]);
-        } else if (!w.stopped) {
+            st = take_unit(w, frame.arg[0], frame.arg[1]);
+        } else if (!w->stopped) {
             st = uwc_error_set(UWC_E_COMM, "the coordinator sent a message of kind %d", frame.kind);
         }
         uwc_frame_clear(&frame);
         UWC_TRY(st);
     }
-    return uwc_sched__tell(run->comm, 0, UWC_MESSAGE_BYE, 0, 0);
+    return UWC_OK;
+}
+
+uwc_status uwc_sched__work(uwc_run *run, uwc_cache *cache) {
+    worker w = {.run = run, .cache = cache};
+    uwc_status st = take_orders(&w);
+    uwc_error error = *uwc_error_last();
+    uwc_status told = uwc_sched__tell(run->comm, 0, UWC_MESSAGE_BYE, 0, 0); /* the coordinator waits for it, whatever happened */
+    return st == UWC_OK ? told : uwc_error_restore(&error);
 }

@@ -78,6 +78,11 @@ expect_status 2 "another configuration"
 expect_text "quantize.weight_bits 4, not 3" "another configuration"
 run 2 resume run.transport=message
 expect_status 0 "another transport"
+mkdir "$scratch/foreign"
+touch "$scratch/foreign/thesis.tex"
+ranks 1 run "$inputs" "$scratch/foreign" resume
+expect_status 2 "a folder of somebody else"
+expect_text "holds thesis.tex but no plan.json" "a folder of somebody else"
 run 1 resume run.isa=sse41
 expect_status 2 "another instruction set"
 expect_text "pin it with run.isa" "another instruction set"

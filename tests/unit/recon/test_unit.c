@@ -318,6 +318,31 @@ static void the_error_has_no_mean(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+/* A few positions of every image do nearly as well as all; as many as there are, or more, are all of them. */
+static void positions_may_be_sampled(void **state) {
+    (void)state;
+    uwc_recon_options options = default_options();
+    static const int64_t positions[] = {0, 12, 36, 1000};
+    uwc_graph *unit = with_bits(residual_unit(), 3, 4);
+    field images = new_field(unit, 4 * IMAGES, 1, 0.05);
+    uwc_unit_result *result[4];
+    for (int k = 0; k < 4; k++) {
+        options.positions = positions[k];
+        memset(images.next, 0, sizeof images.next);
+        result[k] = reconstruct(unit, &options, &images);
+        assert_true(fabs(measured_nmse(unit, result[k], &images) / result[k]->nmse_after - 1) < 1e-3);
+    }
+    assert_true(result[1]->nmse_after != result[0]->nmse_after);
+    assert_true(result[1]->nmse_after < 1.1 * result[0]->nmse_after);
+    assert_same_results(result[2], result[0]);
+    assert_same_results(result[3], result[0]);
+    for (int k = 0; k < 4; k++) {
+        uwc_unit_result_destroy(&result[k]);
+    }
+    free_field(&images);
+    uwc_graph_destroy(&unit);
+}
+
 /* Two layers with one constant: each has integers of its own. */
 static void layers_that_share_weights_are_solved_apart(void **state) {
     (void)state;
@@ -509,6 +534,7 @@ int main(void) {
         cmocka_unit_test(asymmetric_weights_use_their_zero_points),
         cmocka_unit_test(groups_without_input_keep_nearest_rounding),
         cmocka_unit_test(the_error_has_no_mean),
+        cmocka_unit_test(positions_may_be_sampled),
         cmocka_unit_test(layers_that_share_weights_are_solved_apart),
         cmocka_unit_test(few_images_are_enough),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -56,19 +56,20 @@ static void given_a_path_that_cannot_be_when_locked_expect_io(void **state) {
     uwc_free(&path);
 }
 
-static void given_files_when_asked_for_emptiness_expect_the_ignored_one_not_to_count(void **state) {
-    char *ignored = in_scratch(state, "lock"), *other = in_scratch(state, "plan.json");
-    bool empty;
-    assert_int_equal(uwc_sched__folder_empty(*state, "lock", &empty), UWC_OK);
-    assert_true(empty);
-    assert_int_equal(uwc_file_write(ignored, "", 0), UWC_OK);
-    assert_int_equal(uwc_sched__folder_empty(*state, "lock", &empty), UWC_OK);
-    assert_true(empty);
-    assert_int_equal(uwc_file_write(other, "", 0), UWC_OK);
-    assert_int_equal(uwc_sched__folder_empty(*state, "lock", &empty), UWC_OK);
-    assert_false(empty);
-    uwc_free(&ignored);
-    uwc_free(&other);
+static void given_files_when_listed_expect_one_that_is_not_known(void **state) {
+    static const char *const known[] = {"lock", "config.json", NULL};
+    char *lock = in_scratch(state, "lock"), *plan = in_scratch(state, "plan.json"), other[64];
+    assert_int_equal(uwc_sched__folder_other(*state, known, other, sizeof other), UWC_OK);
+    assert_string_equal(other, "");
+    assert_int_equal(uwc_file_write(lock, "", 0), UWC_OK);
+    assert_int_equal(uwc_sched__folder_other(*state, known, other, sizeof other), UWC_OK);
+    assert_string_equal(other, "");
+    assert_int_equal(uwc_file_write(plan, "", 0), UWC_OK);
+    assert_int_equal(uwc_sched__folder_other(*state, known, other, sizeof other), UWC_OK);
+    assert_string_equal(other, "plan.json");
+    assert_int_equal(uwc_sched__folder_other(lock, known, other, sizeof other), UWC_E_IO);
+    uwc_free(&lock);
+    uwc_free(&plan);
 }
 
 static void given_a_tree_when_removed_expect_nothing_left(void **state) {
@@ -88,7 +89,7 @@ int main(void) {
         TEST(given_a_lock_when_a_second_owner_comes_expect_state_after_its_patience),
         TEST(given_an_owner_that_goes_when_a_second_one_waits_expect_the_lock),
         TEST(given_a_path_that_cannot_be_when_locked_expect_io),
-        TEST(given_files_when_asked_for_emptiness_expect_the_ignored_one_not_to_count),
+        TEST(given_files_when_listed_expect_one_that_is_not_known),
         TEST(given_a_tree_when_removed_expect_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
