@@ -91,6 +91,7 @@ static uwc_status add_output(uwc_onnx__import *im, const char *name) {
     UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED,
               "output %s of the graph is a constant or not the first output of its node", name);
     UWC_CHECK(entry->quantizer.bits == 0, UWC_E_UNSUPPORTED, "output %s of the graph is quantized", name);
+    UWC_CHECK(im->graph->value[entry->value].producer >= 0, UWC_E_UNSUPPORTED, "output %s of the graph is its input", name);
     for (int i = 0; i < im->graph->n_outputs; i++) {
         UWC_CHECK(im->graph->output[i] != entry->value, UWC_E_FORMAT, "two outputs of the graph are %s", name);
     }

@@ -395,6 +395,7 @@ def broken():
     bad("read_nothing", "FORMAT", "which nothing makes", [node("Relu", "z", "y")])
     bad("output_nothing", "FORMAT", "made by no node", [node("Relu", "x", "z")])
     bad("output_constant", "UNSUPPORTED", "is a constant", relu, [scalar("c", 1)], out="y,c")
+    bad("output_is_input", "UNSUPPORTED", "is its input", [node("Transpose", "w", "t")], [w], out="x")
     bad("output_missing", "FORMAT", "no output", relu, change=lambda m: m.graph.ClearField("output"))
     bad("input_missing", "UNSUPPORTED", "is a constant", [node("Constant", "", "y", value_float=1.0)], inputs=[])
     bad("input_unknown_rank", "SHAPE", "not given", relu, change=lambda m: m.graph.input[0].type.tensor_type.ClearField("shape"))
