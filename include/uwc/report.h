@@ -40,9 +40,9 @@ uwc_status uwc_table_html(const uwc_table *table, FILE *stream) UWC_MUST_USE;
 
 typedef struct uwc_display uwc_display;
 
-/* Progress on log->stream: one line that is drawn again on a terminal, otherwise a line per unit and per phase; nothing where the log is
- * quiet. `log` is borrowed. Local. */
-uwc_status uwc_display_create(const uwc_log *log, uwc_display **out) UWC_MUST_USE;
+/* Progress on log->stream: one line that is drawn again on a terminal, cut to `columns` (0: not cut), otherwise a line per unit and per
+ * phase; nothing where the log is quiet. `log` is borrowed. Local. */
+uwc_status uwc_display_create(const uwc_log *log, int columns, uwc_display **out) UWC_MUST_USE;
 /* Ends a line that is still being drawn. Local. */
 void uwc_display_destroy(uwc_display **display);
 /* A phase stands at `done` of `total` after `seconds`; seconds_left < 0: unknown. Local. */

@@ -14,6 +14,7 @@
 #include <uwc/par.h>
 #include <uwc/quant.h>
 #include <uwc/recon.h>
+#include <uwc/report.h>
 #include <uwc/sched.h>
 #include <uwc/store.h>
 #include <uwc/tensor.h>

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What was printed must have arrived: a full disk under the results is an error. */
 static uwc_status flush_results(FILE *out) {
@@ -40,12 +39,13 @@ static uwc_status open_session(const uwc_cli__arguments *arguments, uwc_comm *co
     bool first = comm == NULL || uwc_comm_rank(comm) == 0;
     *session = (uwc_cli__session){.arguments = arguments, .comm = comm, .out = first ? stdout : NULL, .hooks.poll = uwc_cli__poll};
     session->log.stream = first ? stderr : NULL;
-    session->log.terminal = isatty(STDERR_FILENO) == 1;
+    int columns = first ? uwc_cli__terminal_columns() : 0;
+    session->log.terminal = columns > 0;
     session->log.level = (arguments->given & UWC_FLAG_QUIET) != 0     ? UWC_LOG_QUIET
                          : (arguments->given & UWC_FLAG_VERBOSE) != 0 ? UWC_LOG_DEBUG
                                                                       : UWC_LOG_INFO;
     if (first) {
-        UWC_TRY(uwc_display_create(&session->log, &session->display));
+        UWC_TRY(uwc_display_create(&session->log, columns - session->log.terminal, &session->display));
         session->hooks.self = session->display;
         session->hooks.progress = on_progress;
     }

@@ -96,6 +96,8 @@ uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) UWC_MUST_U
 void uwc_cli__prepare_environment(char **argv);
 /* The rank that the launcher says this process is, 0 without one; for messages before MPI starts. */
 int uwc_cli__launch_rank(void);
+/* Columns of the terminal where messages end, also behind mpirun; 0: they end elsewhere. */
+int uwc_cli__terminal_columns(void);
 /* SIGINT and SIGTERM wait from now on, in all threads that start later. */
 void uwc_cli__hold_signals(void);
 /* INTERRUPTED once a signal waits. `self` is not used: the shape of uwc_hooks.poll. */

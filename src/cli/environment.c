@@ -1,4 +1,6 @@
-/* Libraries that read the environment when they are loaded can be told only before the program starts: this file starts it again, once.
+/* What lies around the program: environment, launcher, terminal.
+ *
+ * Libraries that read the environment when they are loaded can be told only before the program starts: this file starts it again, once.
  *
  * OPENBLAS_CORETYPE    OpenBLAS 0.3.21 does not recognise processors newer than itself and falls back to AVX2 kernels at half the speed.
  * OPENBLAS_NUM_THREADS one thread per call: parallelism is above it, and its sums must not depend on a thread count.
@@ -7,7 +9,9 @@
  * What is set already stays. Results on processors of another kind may differ in the last digits; plan.json records the instruction set. */
 #include "cli_impl.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* True if the variable was missing and is set now. */
@@ -42,4 +46,27 @@ int uwc_cli__launch_rank(void) {
         }
     }
     return 0;
+}
+
+static int width_of(int file) {
+    struct winsize size;
+    return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+int uwc_cli__terminal_columns(void) {
+    if (isatty(STDERR_FILENO) == 1) {
+        return width_of(STDERR_FILENO);
+    }
+    if (getenv("PMIX_RANK") == NULL) {
+        return 0;
+    }
+    /* mpirun passes messages on through a pipe: where they end is known by its own standard error */
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
+    int file = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    int columns = file >= 0 && isatty(file) == 1 ? width_of(file) : 0;
+    if (file >= 0) {
+        close(file);
+    }
+    return columns;
 }

@@ -22,6 +22,9 @@ static uwc_status load(uwc_onnx__import *im, uwc_onnx__entry *entry) {
     if (entry->state == UWC_ONNX__INITIALIZER) {
         UWC_TRY(uwc_onnx__tensor_read(entry->initializer, im->folder, &entry->constant));
         entry->state = UWC_ONNX__CONSTANT;
+        if (entry->initializer->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
+            im->budget += UWC_ONNX__COPIES * (int64_t)uwc_tensor_bytes(entry->constant);
+        }
     }
     return UWC_OK;
 }

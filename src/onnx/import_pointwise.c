@@ -18,9 +18,20 @@ uwc_status uwc_onnx__import_tanh(uwc_onnx__import *im, const uwc_onnx__node *nod
     return uwc_onnx__emit_unary(im, node, &op);
 }
 
+/* Only an output of the graph needs a node, for its name; else the output is another name of the input, behind the same quantizer. */
 uwc_status uwc_onnx__import_identity(uwc_onnx__import *im, const uwc_onnx__node *node) {
     uwc_op op = uwc_op_make(UWC_OP_IDENTITY);
-    return uwc_onnx__emit_unary(im, node, &op);
+    uwc_shape shape;
+    uwc_onnx__entry *output = uwc_onnx__names_find(&im->names, node->output[0]);
+    if (output->is_output) {
+        return uwc_onnx__emit_unary(im, node, &op);
+    }
+    UWC_TRY(uwc_onnx__value_shape(im, node, 0, &shape));
+    const uwc_onnx__entry *input = uwc_onnx__input(im, node, 0);
+    output->state = UWC_ONNX__ACTIVATION;
+    output->value = input->value;
+    output->quantizer = input->quantizer;
+    return UWC_OK;
 }
 
 uwc_status uwc_onnx__import_dropout(uwc_onnx__import *im, const uwc_onnx__node *node) {
@@ -147,11 +158,12 @@ uwc_status uwc_onnx__import_batch_norm(uwc_onnx__import *im, const uwc_onnx__nod
     UWC_TRY(uwc_onnx__attribute_int(node, "spatial", 1, &spatial));
     UWC_CHECK(!training && spatial == 1, UWC_E_UNSUPPORTED, "training_mode %d, spatial %lld", training, (long long)spatial);
     for (size_t i = 0; i < 5; i++) {
-        const uwc_tensor *tensor = NULL;
-        if (i > 0) {
-            UWC_TRY(uwc_onnx__constant(im, node, i, &tensor));
-            UWC_CHECK(tensor != NULL, UWC_E_FORMAT, "input %zu is missing", i);
+        const uwc_tensor *tensor;
+        if (i == 0) { /* it becomes part of a layer, or one */
+            UWC_TRY(uwc_onnx__activation(im, node, i, true, &in[i]));
+            continue;
         }
+        UWC_TRY(uwc_onnx__constant(im, node, i, &tensor));
         UWC_TRY(operand(im, node, i, &in[i]));
     }
     return uwc_onnx__emit(im, node, node->output[0], &op, in, 5, NULL);

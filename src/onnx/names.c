@@ -96,6 +96,7 @@ static uwc_status add_readers(uwc_onnx__names *names, const Onnx__GraphProto *fi
         uwc_onnx__entry *entry = find_or_add(names, name);
         UWC_CHECK(entry->defined, UWC_E_FORMAT, "output %s of the graph is made by no node", name);
         entry->reader = -1;
+        entry->is_output = true;
         entry->n_readers++;
     }
     return UWC_OK;

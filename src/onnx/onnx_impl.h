@@ -12,6 +12,9 @@ typedef Onnx__NodeProto uwc_onnx__node;
 #define UWC_ONNX__WEIGHTS "uwc.weights."
 #define UWC_ONNX__QUANTIZE_ALL "uwc.quantize_all"
 
+/* Constants that are computed while importing may take this many times the bytes of the files, and some more. */
+enum { UWC_ONNX__COPIES = 16 };
+
 /* ---- names of the file ----------------------------------------------------------------------------------------------------- */
 
 typedef enum uwc_onnx__state { UWC_ONNX__UNDEFINED, UWC_ONNX__INITIALIZER, UWC_ONNX__CONSTANT, UWC_ONNX__ACTIVATION } uwc_onnx__state;
@@ -34,7 +37,7 @@ typedef struct uwc_onnx__entry {
     int producer;          /* node of the file, or -1 */
     int reader, n_readers; /* last node of the file that reads it (-1: the graph's outputs), and how many reads there are */
     bool defined;
-    bool is_input;              /* of the graph */
+    bool is_input, is_output;   /* of the graph */
     uwc_tensor *constant;       /* owned */
     uwc_onnx__lattice *lattice; /* owned; of a constant that DequantizeLinear made */
     int value;                  /* of the graph, or -1 */

@@ -91,6 +91,7 @@ static uwc_status add_output(uwc_onnx__import *im, const char *name) {
     UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED,
               "output %s of the graph is a constant or not the first output of its node", name);
     UWC_CHECK(entry->quantizer.bits == 0, UWC_E_UNSUPPORTED, "output %s of the graph is quantized", name);
+    UWC_CHECK(im->graph->value[entry->value].producer >= 0, UWC_E_UNSUPPORTED, "output %s of the graph is its input", name);
     for (int i = 0; i < im->graph->n_outputs; i++) {
         UWC_CHECK(im->graph->output[i] != entry->value, UWC_E_FORMAT, "two outputs of the graph are %s", name);
     }
@@ -189,13 +190,12 @@ static uwc_status import_model(const Onnx__ModelProto *model, const char *folder
 }
 
 uwc_status uwc_onnx_parse(const void *bytes, size_t size, const char *folder, uwc_graph **out) {
-    enum { COPIES = 16 };
     const int64_t least_budget = INT64_C(64) << 20;
     *out = NULL;
     UWC_CHECK(size > 0, UWC_E_FORMAT, "the model is empty");
     Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, bytes);
     UWC_CHECK(model != NULL, UWC_E_FORMAT, "%zu bytes that are no ONNX model (not a valid protobuf message)", size);
-    uwc_status st = import_model(model, folder, least_budget + COPIES * (int64_t)size, out);
+    uwc_status st = import_model(model, folder, least_budget + UWC_ONNX__COPIES * (int64_t)size, out);
     onnx__model_proto__free_unpacked(model, NULL);
     return st;
 }

@@ -72,6 +72,7 @@ static void add_block(const float *from, int64_t height, int64_t width, double *
  * 0). */
 typedef struct product {
     int64_t i, j, height, width;
+    int64_t at; /* where its result lies in the working memory */
 } product;
 
 typedef struct tile {
@@ -86,14 +87,22 @@ static int64_t block_width(int64_t cols) {
     return (width + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static int64_t list_products(int64_t cols, int64_t rows, product *list) {
+static void append_product(product next, product *list, int64_t *n, int64_t *elements) {
+    next.at = *elements;
+    *elements += (next.height * next.width + ALIGN - 1) / ALIGN * ALIGN;
+    list[(*n)++] = next;
+}
+
+/* Returns how many products there are; *elements: of their results together. */
+static int64_t list_products(int64_t cols, int64_t rows, product *list, int64_t *elements) {
     const int64_t width = block_width(cols);
     int64_t n = 0;
+    *elements = 0;
     for (int64_t i = 0; i < cols; i += width) {
         int64_t height = cols - i < width ? cols - i : width;
-        list[n++] = (product){i, -1, height, rows + 1};
+        append_product((product){.i = i, .j = -1, .height = height, .width = rows + 1}, list, &n, elements);
         for (int64_t j = i; j < cols; j += width) {
-            list[n++] = (product){i, j, height, cols - j < width ? cols - j : width};
+            append_product((product){.i = i, .j = j, .height = height, .width = cols - j < width ? cols - j : width}, list, &n, elements);
         }
     }
     return n;
@@ -120,24 +129,23 @@ static uwc_status run_product(const product *job, const tile *part, uwc_statisti
     return UWC_OK;
 }
 
-static uwc_status run_products(const product *list, int64_t n, const tile *part, uwc_statistics *s, int64_t group, float *scratch,
-                               int64_t scratch_size) {
+struct uwc_scratch {
+    float *patches, *targets, *results;
+    product *list;
+    int64_t n_products;
+    double *sum;  /* [rows] */
+    float *zeros; /* [channels]: what depthwise layers read in the padding */
+};
+
+static uwc_status run_products(const uwc_scratch *w, const tile *part, uwc_statistics *s, int64_t group) {
     int64_t failed = 0;
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
-    for (int64_t k = 0; k < n; k++) {
-        failed += run_product(&list[k], part, s, group, scratch + k * scratch_size) != UWC_OK;
+    for (int64_t k = 0; k < w->n_products; k++) {
+        failed += run_product(&w->list[k], part, s, group, w->results + w->list[k].at) != UWC_OK;
     }
     UWC_CHECK(failed == 0, UWC_E_LIBRARY, "matrix product of %lld columns", (long long)s->cols);
     return UWC_OK;
 }
-
-struct uwc_scratch {
-    float *patches, *targets, *products;
-    product *list;
-    double *sum;  /* [rows] */
-    float *zeros; /* [channels]: what depthwise layers read in the padding */
-    int64_t product_size;
-};
 
 void uwc_recon__scratch_destroy(uwc_scratch **scratch) {
     uwc_scratch *w = *scratch;
@@ -146,7 +154,7 @@ void uwc_recon__scratch_destroy(uwc_scratch **scratch) {
     }
     uwc_free(&w->patches);
     uwc_free(&w->targets);
-    uwc_free(&w->products);
+    uwc_free(&w->results);
     uwc_free(&w->list);
     uwc_free(&w->sum);
     uwc_free(&w->zeros);
@@ -155,15 +163,16 @@ void uwc_recon__scratch_destroy(uwc_scratch **scratch) {
 
 uwc_status uwc_recon__scratch_create(const uwc_geometry *g, uwc_scratch **out) {
     const int64_t width = block_width(g->cols), blocks = (g->cols + width - 1) / width, products = blocks * (blocks + 3) / 2;
+    int64_t elements;
     uwc_scratch *w;
     uwc_status st;
     *out = NULL;
     UWC_TRY(uwc_calloc(1, sizeof *w, &w));
-    w->product_size = width * (g->rows + 1 > width ? g->rows + 1 : width);
+    UWC_TRY_GOTO(st, uwc_calloc(products, sizeof *w->list, &w->list), done);
+    w->n_products = list_products(g->cols, g->rows, w->list, &elements);
+    UWC_TRY_GOTO(st, uwc_calloc(elements, sizeof(float), &w->results), done);
     UWC_TRY_GOTO(st, uwc_calloc(TILE * g->cols, sizeof(float), &w->patches), done);
     UWC_TRY_GOTO(st, uwc_calloc(TILE * (g->rows + 1), sizeof(float), &w->targets), done);
-    UWC_TRY_GOTO(st, uwc_calloc(products * w->product_size, sizeof(float), &w->products), done);
-    UWC_TRY_GOTO(st, uwc_calloc(products, sizeof *w->list, &w->list), done);
     UWC_TRY_GOTO(st, uwc_calloc(g->rows, sizeof *w->sum, &w->sum), done);
     UWC_TRY_GOTO(st, uwc_calloc(g->channels, sizeof *w->zeros, &w->zeros), done);
     *out = w;
@@ -175,7 +184,6 @@ done:
 
 static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, int64_t group, uwc_scratch *w, const uwc_rows *rows) {
     const int64_t order = g->cols + 1, stride = g->rows * g->groups;
-    const int64_t n = list_products(g->cols, g->rows, w->list);
     const bool in_place = g->direct && rows->position == NULL;
     double *A = s->A + group * order * order, *Y = s->Y + group * order * s->rows;
     memset(w->sum, 0, (size_t)g->rows * sizeof *w->sum);
@@ -187,7 +195,7 @@ static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, int64_t 
             uwc_recon__patches(g, rows->x, group, first, count, rows->position, w->patches);
         }
         s->square += copy_targets(rows->y + group * g->rows, stride, g->rows, first, count, rows->position, w->targets, w->sum);
-        UWC_TRY(run_products(w->list, n, &part, s, group, w->products, w->product_size));
+        UWC_TRY(run_products(w, &part, s, group));
     }
     for (int64_t r = 0; r < g->rows; r++) {
         Y[g->cols * s->rows + r] += w->sum[r];

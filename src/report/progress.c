@@ -2,18 +2,20 @@
 
 #include <string.h>
 
-enum { BAR = 24, NAME = 40, PLAIN_INTERVAL = 10 /* seconds between plain lines while nothing ends */ };
+enum { BAR = 16, NAME = 40, LINE = 512, PLAIN_INTERVAL = 10 /* seconds between plain lines while nothing ends */ };
 
 struct uwc_display {
     const uwc_log *log;
+    int columns;    /* of the terminal; 0: any */
     bool drawn;     /* a line stands on the terminal, to be drawn over */
     double printed; /* seconds into the phase at the last plain line */
     char unit[256]; /* what the last unit came to, "" */
 };
 
-uwc_status uwc_display_create(const uwc_log *log, uwc_display **out) {
+uwc_status uwc_display_create(const uwc_log *log, int columns, uwc_display **out) {
     UWC_TRY(uwc_calloc(1, sizeof **out, out));
     (*out)->log = log;
+    (*out)->columns = columns;
     return UWC_OK;
 }
 
@@ -58,15 +60,30 @@ void uwc_display_failure(uwc_display *display, const char *unit) {
     snprintf(display->unit, sizeof display->unit, "%s  not solved", tame(unit, name));
 }
 
+/* A line that wraps could not be drawn over. Cuts at `columns` characters of UTF-8 and at trailing blanks. */
+static void fit(char *line, int columns) {
+    int count = 0;
+    char *at = line;
+    for (; *at != '\0' && (columns == 0 || count < columns); at++) {
+        count += ((unsigned char)at[1] & 0xc0) != 0x80;
+    }
+    while (at > line && at[-1] == ' ') {
+        at--;
+    }
+    *at = '\0';
+}
+
 static void draw(uwc_display *display, const char *phase, int64_t done, int64_t total, const char *left) {
     FILE *stream = display->log->stream;
-    char bar[BAR + 1];
+    char bar[BAR + 1], line[LINE];
     int64_t filled = total > 0 ? done * BAR / total : 0;
     for (int i = 0; i < BAR; i++) {
         bar[i] = i < filled ? '#' : '.';
     }
     bar[BAR] = '\0';
-    fprintf(stream, "\r\033[K%-8s [%s] %lld/%lld%s  %s", phase, bar, (long long)done, (long long)total, left, display->unit);
+    snprintf(line, sizeof line, "%-8s [%s] %lld/%lld%s  %s", phase, bar, (long long)done, (long long)total, left, display->unit);
+    fit(line, display->columns);
+    fprintf(stream, "\r\033[K%s", line);
     display->drawn = true;
     if (done >= total) {
         end_line(display);

@@ -128,6 +128,9 @@ static uwc_status settle(const uwc_run *run) {
     if (st == UWC_OK) {
         st = uwc_file_exists(path) ? compare_plan(run, path, json) : uwc_json_write(path, json);
     }
+    if (st == UWC_OK && run->owned == NULL) {
+        st = uwc_sched__write_config(run);
+    }
     uwc_free(&path);
     uwc_json_release(&json);
     return st;

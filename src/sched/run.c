@@ -76,20 +76,30 @@ static uwc_status compare_config(const uwc_run *run, const uwc_json *before, con
     return UWC_OK;
 }
 
-/* With a plan the configuration has to be the same; options that do not determine results may change. */
-static uwc_status settle_config(const uwc_run *run, bool planned) {
+uwc_status uwc_sched__write_config(const uwc_run *run) {
+    char *path;
+    uwc_json *json = NULL;
+    UWC_TRY(uwc_sched__path(run, "config.json", &path));
+    uwc_status st = uwc_config_json(run->config, &json);
+    if (st == UWC_OK) {
+        st = uwc_json_write(path, json);
+    }
+    uwc_json_release(&json);
+    uwc_free(&path);
+    return st;
+}
+
+/* The configuration of a planned folder has to be the same; options that do not determine results may change. */
+static uwc_status check_config(const uwc_run *run) {
     char *path;
     uwc_json *now = NULL, *before = NULL;
     UWC_TRY(uwc_sched__path(run, "config.json", &path));
     uwc_status st = uwc_config_json(run->config, &now);
-    if (st == UWC_OK && planned) {
+    if (st == UWC_OK) {
         st = uwc_json_read(path, &before);
-        if (st == UWC_OK) {
-            st = compare_config(run, before, now);
-        }
     }
     if (st == UWC_OK) {
-        st = uwc_json_write(path, now);
+        st = compare_config(run, before, now);
     }
     uwc_json_release(&now);
     uwc_json_release(&before);
@@ -119,10 +129,12 @@ static uwc_status open_folder(uwc_run *run, bool resume) {
     UWC_TRY(uwc_sched__path(run, "plan.json", &path));
     bool planned = uwc_file_exists(path);
     uwc_free(&path);
-    if (!planned) {
+    if (planned) {
+        UWC_TRY(check_config(run)); /* and written when model and data are known to be the same, too */
+    } else {
         UWC_TRY(clear_unplanned(run));
+        UWC_TRY(uwc_sched__write_config(run));
     }
-    UWC_TRY(settle_config(run, planned));
     return open_journal(run);
 }
 

@@ -264,6 +264,13 @@ def external():
         bad(f"external_{name}", status, text, plain, [t, tensor("b", b)])
 
 
+def wide():
+    """Weights larger than what a small file may compute, in a file that the test makes: zeros."""
+    t = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4200, 4200], data_location=TensorProto.EXTERNAL)
+    t.external_data.add(key="location", value="wide.data")
+    save("external_wide", make([node("Gemm", "x,w", "y")], [t], (1, 4200)))
+
+
 def operator_sets():
     init = [tensor("w", weights(4, 3, 3, 3)), tensor("b", weights(4, seed=2)), tensor("f", weights(5, 36, seed=3)), tensor("g", weights(5, seed=4))]
     for opset in range(7, 22):
@@ -297,6 +304,11 @@ def quantized():
          [tensor("wq", rng.integers(-128, 128, (5, 3)).astype(np.int8)), tensor("ws", rows[:3]), tensor("wz", zeros[:3])] + act, shape=(1, 2, 5))
     good("quantized_levels_21", [node("QuantizeLinear", "x,s", "xq", output_dtype=TensorProto.INT8), node("DequantizeLinear", "xq,s", "d")] + conv(),
          init + act[:1], opset=21)
+    good("quantized_behind_identity", [node("Identity", "x", "i")] + pair("i", "s", "z", "d") + [node("Dropout", "d", "e")] +
+         [node("DequantizeLinear", "wq,ws,wz", "w", axis=0), node("Conv", "e,w,b", "y")], init + act)
+    norm = [tensor(name, value) for name, value in (("g", weights(4)), ("v", abs(weights(4)) + 1))]
+    bad("quantized_beside_norm", "UNSUPPORTED", "without it", pair("x", "s", "z", "d") + [node("Conv", "d,b4", "p"), node("BatchNormalization", "x,g,g,g,v", "r"),
+        node("Add", "p,r", "y")], act + norm + [tensor("b4", weights(4, 4, 1, 1))])
     bad("quantized_no_pair", "UNSUPPORTED", "without DequantizeLinear", [node("QuantizeLinear", "x,s,z", "q"), node("Relu", "q", "y")], act)
     bad("quantized_other_scale", "UNSUPPORTED", "differ", [node("QuantizeLinear", "x,s,z", "q"), node("DequantizeLinear", "q,t,z", "d")] + conv(),
         init + act + [scalar("t", 0.03)])
@@ -383,6 +395,7 @@ def broken():
     bad("read_nothing", "FORMAT", "which nothing makes", [node("Relu", "z", "y")])
     bad("output_nothing", "FORMAT", "made by no node", [node("Relu", "x", "z")])
     bad("output_constant", "UNSUPPORTED", "is a constant", relu, [scalar("c", 1)], out="y,c")
+    bad("output_is_input", "UNSUPPORTED", "is its input", [node("Transpose", "w", "t")], [w], out="x")
     bad("output_missing", "FORMAT", "no output", relu, change=lambda m: m.graph.ClearField("output"))
     bad("input_missing", "UNSUPPORTED", "is a constant", [node("Constant", "", "y", value_float=1.0)], inputs=[])
     bad("input_unknown_rank", "SHAPE", "not given", relu, change=lambda m: m.graph.input[0].type.tensor_type.ClearField("shape"))
@@ -437,7 +450,7 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()
-    for part in (windows, linear, pointwise, shapes, constants, external, operator_sets, quantized, refused, broken):
+    for part in (windows, linear, pointwise, shapes, constants, external, wide, operator_sets, quantized, refused, broken):
         part()
     (FOLDER / "cases.txt").write_text("".join(line + "\n" for line in sorted(table)))
     print(len(table), "cases", sum(f.stat().st_size for f in FOLDER.iterdir()), "bytes", file=sys.stderr)

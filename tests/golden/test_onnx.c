@@ -233,12 +233,33 @@ static void external_links(void **state) {
     uwc_free(&data);
 }
 
+/* Large weights in a file of their own may be transposed. */
+static void external_wide(void **state) {
+    (void)state;
+    char folder[] = "/tmp/uwc_golden_XXXXXX", data[128], model[128], *path = path_of("external_wide", ".onnx"), *bytes;
+    size_t size;
+    uwc_graph *graph;
+    assert_non_null(mkdtemp(folder));
+    snprintf(data, sizeof data, "%s/wide.data", folder);
+    snprintf(model, sizeof model, "%s/m.onnx", folder);
+    assert_int_equal(uwc_file_read(path, &bytes, &size), UWC_OK);
+    assert_int_equal(uwc_file_write(model, bytes, size), UWC_OK);
+    assert_int_equal(uwc_file_write(data, "", 0), UWC_OK);
+    assert_int_equal(uwc_onnx_read(model, &graph), UWC_E_FORMAT);
+    assert_int_equal(truncate(data, 4200 * 4200 * 4), 0);
+    assert_int_equal(uwc_onnx_read(model, &graph), UWC_OK);
+    uwc_graph_destroy(&graph);
+    unlink(data);
+    unlink(model);
+    assert_int_equal(rmdir(folder), 0);
+    uwc_free(&bytes);
+    uwc_free(&path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_cases),
-        cmocka_unit_test(truncated_files),
-        cmocka_unit_test(changed_bytes),
-        cmocka_unit_test(external_links),
+        cmocka_unit_test(all_cases),      cmocka_unit_test(truncated_files), cmocka_unit_test(changed_bytes),
+        cmocka_unit_test(external_links), cmocka_unit_test(external_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ BEGIN {
     library["(\\.pb-c|protobuf-c)\\.h$"] = "protobuf"
     n = split("assert ctype dirent errno fcntl fenv float inttypes limits math pthread sched setjmp signal stdalign stdarg stdatomic stdbool " \
         "stddef stdint stdio stdlib stdnoreturn string strings sys/file sys/mman sys/resource sys/stat sys/statvfs sys/time sys/types sys/uio sys/wait " \
-        "sys/ioctl termios time tgmath unistd immintrin cpuid locale glob ftw libgen poll", part, " ")
+        "sys/ioctl sanitizer/lsan_interface termios time tgmath unistd immintrin cpuid locale glob ftw libgen poll", part, " ")
     for (i = 1; i <= n; i++) system_header[part[i] ".h"] = 1
 }
 function exists(path,    line, found) {

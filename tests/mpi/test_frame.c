@@ -48,11 +48,12 @@ static void check_frame(const uwc_frame *frame, size_t f) {
 static void given_frames_longer_than_a_piece_when_all_send_expect_each_sender_in_order(void **state) {
     (void)state;
     int size = uwc_comm_size(comm);
-    if (uwc_comm_rank(comm) != 0) {
+    bool receives = uwc_comm_rank(comm) == 0;
+    if (!receives) {
         send_all(0);
     }
     size_t next[16] = {0};
-    for (int k = 0; uwc_comm_rank(comm) == 0 && k < (size - 1) * N_LENGTHS; k++) {
+    for (int k = 0; receives && k < (size - 1) * N_LENGTHS; k++) {
         uwc_frame frame;
         bool got;
         assert_int_equal(uwc_comm_receive(comm, -1, 20.0, &frame, &got), UWC_OK);
@@ -61,7 +62,7 @@ static void given_frames_longer_than_a_piece_when_all_send_expect_each_sender_in
         uwc_frame_clear(&frame);
         assert_null(frame.payload);
     }
-    assert_int_equal(uwc_comm_barrier(comm), UWC_OK); /* the next test's frames must not come among these */
+    assert_int_equal(uwc_comm_barrier(comm), UWC_OK); /* no rank's next frame overtakes another's last one here */
 }
 
 static void given_one_peer_asked_for_when_others_sent_earlier_expect_that_peer(void **state) {

@@ -38,9 +38,33 @@ static void equal_networks_have_equal_hashes(void **state) {
     X(stride[0])                                                                                                                           \
     X(stride[1])                                                                                                                           \
     X(dilation[0])                                                                                                                         \
-    X(dilation[1]) X(pad[0]) X(pad[1]) X(pad[2]) X(pad[3]) X(group) X(alpha) X(low) X(high) X(epsilon) X(value) X(axis) X(n_axes)          \
-        X(axes[0]) X(axes[5]) X(perm[0]) X(perm[5]) X(start[0]) X(start[5]) X(end[0]) X(end[5]) X(step[0]) X(step[5]) X(before[0])         \
-            X(before[5]) X(after[0]) X(after[5])
+    X(dilation[1])                                                                                                                         \
+    X(pad[0])                                                                                                                              \
+    X(pad[1])                                                                                                                              \
+    X(pad[2])                                                                                                                              \
+    X(pad[3])                                                                                                                              \
+    X(group)                                                                                                                               \
+    X(alpha)                                                                                                                               \
+    X(low)                                                                                                                                 \
+    X(high)                                                                                                                                \
+    X(epsilon)                                                                                                                             \
+    X(value)                                                                                                                               \
+    X(axis)                                                                                                                                \
+    X(n_axes)                                                                                                                              \
+    X(axes[0])                                                                                                                             \
+    X(axes[5])                                                                                                                             \
+    X(perm[0])                                                                                                                             \
+    X(perm[5])                                                                                                                             \
+    X(start[0])                                                                                                                            \
+    X(start[5])                                                                                                                            \
+    X(end[0])                                                                                                                              \
+    X(end[5])                                                                                                                              \
+    X(step[0])                                                                                                                             \
+    X(step[5])                                                                                                                             \
+    X(before[0])                                                                                                                           \
+    X(before[5])                                                                                                                           \
+    X(after[0])                                                                                                                            \
+    X(after[5])
 
 static void every_attribute_counts(void **state) {
     (void)state;

@@ -118,6 +118,19 @@ static inline double objective(const layer_case *own, const uwc_weights *weights
     return sum;
 }
 
+/* Levels in range, scales positive, zero points among the levels. */
+static inline void check_levels(const uwc_weights *weights, bool asymmetric) {
+    int lo, hi;
+    uwc_weights_range(weights->bits, &lo, &hi);
+    for (int64_t i = 0; i < weights->rows * weights->cols; i++) {
+        assert_true(weights->q[i] >= lo && weights->q[i] <= hi);
+    }
+    for (int64_t r = 0; r < weights->rows; r++) {
+        assert_true(weights->scale[r] > 0 && isfinite(weights->scale[r]));
+        assert_true(weights->zero[r] >= (asymmetric ? lo : 0) && weights->zero[r] <= (asymmetric ? hi : 0));
+    }
+}
+
 /* The inverse of a symmetric positive definite matrix, by Gauss-Jordan without pivots. */
 static inline double *inverse_of(const double *a, int64_t n) {
     double *m = new_doubles(n * n), *out = new_doubles(n * n);

@@ -7,7 +7,7 @@ static void compare_patches(const layer *own) {
     const int64_t positions = positions_of(own);
     float *patches;
     double *wanted;
-    must(uwc_calloc(positions * g->cols, sizeof *patches, &patches));
+    must(uwc_calloc((positions + 2) * g->cols, sizeof *patches, &patches));
     must(uwc_calloc(g->cols + 1, sizeof *wanted, &wanted));
     for (int64_t group = 0; group < g->groups; group++) {
         for (int64_t first = 0; first < positions; first += 7) { /* pieces that do not end with rows or images */
@@ -18,6 +18,14 @@ static void compare_patches(const layer *own) {
             naive_patch(own, i, group, wanted);
             for (int64_t k = 0; k < g->cols; k++) {
                 assert_true((double)patches[i * g->cols + k] == wanted[k]);
+            }
+        }
+        const int64_t list[] = {positions - 1, 0, positions / 2, positions / 2};
+        uwc_recon__patches(g, own->x->f32, group, 1, 2, list, patches);
+        for (int64_t i = 1; i < 3; i++) {
+            naive_patch(own, list[i], group, wanted);
+            for (int64_t k = 0; k < g->cols; k++) {
+                assert_true((double)patches[(i - 1) * g->cols + k] == wanted[k]);
             }
         }
     }

@@ -6,21 +6,28 @@ typedef struct sums {
     double *A, *Y, square; /* means: [groups][cols+1][cols+1], [groups][rows][cols+1] */
 } sums;
 
-/* One batch, all positions. */
-static uwc_status add_batch(uwc_statistics *statistics, const uwc_geometry *g, const float *x, const float *y) {
-    uwc_scratch *scratch;
-    uwc_rows rows = {.x = x, .y = y, .count = g->images * g->out_height * g->out_width};
+/* One batch; `every` = 1: all positions, otherwise a list of every so many'th. */
+static uwc_status add_batch(uwc_statistics *statistics, const uwc_geometry *g, const float *x, const float *y, int64_t every) {
+    const int64_t positions = g->images * g->out_height * g->out_width;
+    uwc_scratch *scratch = NULL;
+    int64_t *list;
+    must(uwc_calloc(positions, sizeof *list, &list));
+    uwc_rows rows = {.x = x, .y = y, .position = every == 1 ? NULL : list};
+    for (int64_t p = 0; p < positions; p += every) {
+        list[rows.count++] = p;
+    }
     uwc_status st = uwc_recon__scratch_create(g, &scratch);
     if (st == UWC_OK) {
         st = uwc_recon__statistics_batch(statistics, g, scratch, &rows);
     }
     uwc_recon__scratch_destroy(&scratch);
+    uwc_free(&list);
     return st;
 }
 
-static sums naive(const layer *own, const float *y) {
+static sums naive(const layer *own, const float *y, int64_t every) {
     const uwc_geometry *g = &own->geometry;
-    const int64_t order = g->cols + 1, positions = positions_of(own), all = g->rows * g->groups;
+    const int64_t order = g->cols + 1, all = g->rows * g->groups, positions = (positions_of(own) + every - 1) / every;
     double *patch;
     sums out = {0};
     must(uwc_calloc(g->groups * order * order, sizeof *out.A, &out.A));
@@ -28,7 +35,7 @@ static sums naive(const layer *own, const float *y) {
     must(uwc_calloc(order, sizeof *patch, &patch));
     for (int64_t group = 0; group < g->groups; group++) {
         double *A = out.A + group * order * order;
-        for (int64_t p = 0; p < positions; p++) {
+        for (int64_t p = 0; p < positions_of(own); p += every) {
             naive_patch(own, p, group, patch);
             for (int64_t i = 0; i < order; i++) {
                 for (int64_t j = 0; j < order; j++) {
@@ -78,15 +85,15 @@ static float *targets(const layer *own, uint64_t seed) {
     return y;
 }
 
-static void compare(const layer *own, uint64_t seed) {
+static void compare(const layer *own, uint64_t seed, int64_t every) {
     const uwc_geometry *g = &own->geometry;
     const int64_t order = g->cols + 1;
     float *y = targets(own, seed);
     uwc_statistics *got = new_statistics(g);
-    must(add_batch(got, g, own->x->f32, y));
-    assert_int_equal(got->count, positions_of(own));
+    must(add_batch(got, g, own->x->f32, y, every));
+    assert_int_equal(got->count, (positions_of(own) + every - 1) / every);
     uwc_recon__statistics_finish(got);
-    sums wanted = naive(own, y);
+    sums wanted = naive(own, y, every);
     double *cross;
     must(uwc_calloc(g->rows * order, sizeof *cross, &cross));
     assert_true(gap(got->A, wanted.A, g->groups * order * order) < 2e-6);
@@ -113,7 +120,8 @@ static void statistics_of_convolutions(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof conv_forms / sizeof conv_forms[0]; i++) {
         layer own = make_layer(&conv_forms[i], i);
-        compare(&own, i);
+        compare(&own, i, 1);
+        compare(&own, i, 3); /* as where positions are sampled */
         free_layer(&own);
     }
 }
@@ -124,7 +132,8 @@ static void statistics_of_linear_layers(void **state) {
                             uwc_shape_2d(1500, 17)};
     for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
         layer own = make_linear(in[i], 6, i);
-        compare(&own, i);
+        compare(&own, i, 1);
+        compare(&own, i, 3); /* as where positions are sampled */
         free_layer(&own);
     }
 }
@@ -150,16 +159,16 @@ static void batches_add_up(void **state) {
         const int64_t order = g->cols + 1;
         float *ya = targets(&a, 3), *yb = targets(&b, 4);
         uwc_statistics *both = new_statistics(g), *one = new_statistics(g), *other = new_statistics(g);
-        must(add_batch(both, g, a.x->f32, ya));
-        must(add_batch(both, g, b.x->f32, yb));
-        must(add_batch(one, g, a.x->f32, ya));
-        must(add_batch(other, g, b.x->f32, yb));
+        must(add_batch(both, g, a.x->f32, ya, 1));
+        must(add_batch(both, g, b.x->f32, yb, 1));
+        must(add_batch(one, g, a.x->f32, ya, 1));
+        must(add_batch(other, g, b.x->f32, yb, 1));
         uwc_recon__statistics_add(one, other);
         assert_int_equal(both->count, 2 * positions_of(&a));
         assert_int_equal(one->count, both->count);
         uwc_recon__statistics_finish(both);
         uwc_recon__statistics_finish(one);
-        sums first = naive(&a, ya), second = naive(&b, yb);
+        sums first = naive(&a, ya, 1), second = naive(&b, yb, 1);
         for (int64_t i = 0; i < g->groups * order * order; i++) {
             first.A[i] = (first.A[i] + second.A[i]) / 2;
         }
@@ -190,7 +199,7 @@ static void threads_do_not_change_a_bit(void **state) {
         for (int k = 0; k < 3; k++) {
             uwc_ops_set_threads(k + 1);
             got[k] = new_statistics(g);
-            must(add_batch(got[k], g, own.x->f32, y));
+            must(add_batch(got[k], g, own.x->f32, y, 1));
             assert_memory_equal(got[k]->A, got[0]->A, (size_t)(g->groups * order * order) * sizeof(double));
             assert_memory_equal(got[k]->Y, got[0]->Y, (size_t)(g->groups * order * g->rows) * sizeof(double));
             assert_true(got[k]->square == got[0]->square);

@@ -83,7 +83,7 @@ static uwc_status gather_first(member *own, const uwc_stream *stream) {
     uwc_status st;
     UWC_TRY_GOTO(st, uwc_recon__paths_open(own->unit, &own->options, stream, &paths), done);
     UWC_TRY_GOTO(st, uwc_recon__aim(own->unit, 0, UWC_TARGET_UNIT, &aim), done);
-    st = uwc_recon__gather(&paths, 0, &aim, &own->statistics);
+    st = uwc_recon__gather(&paths, 0, &aim, &own->options, &own->statistics);
 done:
     uwc_recon__aim_clear(&aim);
     uwc_recon__paths_close(&paths);
@@ -161,9 +161,7 @@ static void run_team(const uwc_graph *unit, const uwc_recon_options *options, in
     }
 }
 
-static void compare_teams(unit_maker *make, uwc_method method, int64_t images, const int *members, int n) {
-    uwc_recon_options options = default_options();
-    options.method = method;
+static void compare_teams(unit_maker *make, uwc_recon_options options, int64_t images, const int *members, int n) {
     uwc_graph *unit = with_bits(make(), 4, 4);
     field alone = new_field(unit, images, 1, 0.05);
     spread_brightness(&alone, 1);
@@ -179,7 +177,7 @@ static void compare_teams(unit_maker *make, uwc_method method, int64_t images, c
 static void teams_give_the_same_bytes_as_one_member(void **state) {
     (void)state;
     for (int u = 0; u < UNITS; u++) {
-        compare_teams(unit_makers[u], UWC_METHOD_SECOND_ORDER, 37, (int[]){2, 4}, 2);
+        compare_teams(unit_makers[u], default_options(), 37, (int[]){2, 4}, 2);
     }
 }
 
@@ -188,7 +186,7 @@ static void shards_without_images_do_no_harm(void **state) {
     (void)state;
     static const int64_t images[] = {1, 2, 3, 9, 16, 17};
     for (size_t i = 0; i < sizeof images / sizeof images[0]; i++) {
-        compare_teams(residual_unit, UWC_METHOD_SECOND_ORDER, images[i], (int[]){2, 4, 16}, 3);
+        compare_teams(residual_unit, default_options(), images[i], (int[]){2, 4, 16}, 3);
     }
 }
 
@@ -219,7 +217,16 @@ static void statistics_of_teams_are_those_of_one_member(void **state) {
 
 static void nearest_rounding_in_a_team(void **state) {
     (void)state;
-    compare_teams(inverted_unit, UWC_METHOD_NEAREST, 21, (int[]){2, 8}, 2);
+    uwc_recon_options options = default_options();
+    options.method = UWC_METHOD_NEAREST;
+    compare_teams(inverted_unit, options, 21, (int[]){2, 8}, 2);
+}
+
+static void sampled_positions_in_a_team(void **state) {
+    (void)state;
+    uwc_recon_options options = default_options();
+    options.positions = 5;
+    compare_teams(joining_unit, options, 37, (int[]){2, 16}, 2);
 }
 
 int main(void) {
@@ -228,6 +235,7 @@ int main(void) {
         cmocka_unit_test(shards_without_images_do_no_harm),
         cmocka_unit_test(statistics_of_teams_are_those_of_one_member),
         cmocka_unit_test(nearest_rounding_in_a_team),
+        cmocka_unit_test(sampled_positions_in_a_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
