@@ -102,9 +102,9 @@ struct uwc_run {
 uwc_status uwc_sched__path(const uwc_run *run, const char *name, char **out) UWC_MUST_USE;
 /* Adds an event (adopted, also on failure) to the journal and to run->events. Rank 0. */
 uwc_status uwc_sched__record(uwc_run *run, uwc_json *event) UWC_MUST_USE;
-/* Adds "session": what follows belongs to this start of the program. Rank 0. */
-/* Rank 0: config.json from the configuration in use. */
+/* Writes config.json from the configuration in use. Rank 0. */
 uwc_status uwc_sched__write_config(const uwc_run *run) UWC_MUST_USE;
+/* Adds "session": what follows belongs to this start of the program. Rank 0. */
 uwc_status uwc_sched__record_session(uwc_run *run) UWC_MUST_USE;
 /* Adds "phase" (done after so many seconds of this session) or "elapsed" (still in it). Rank 0; nothing elsewhere. */
 uwc_status uwc_sched__record_phase(uwc_run *run, uwc_phase phase, double seconds) UWC_MUST_USE;
