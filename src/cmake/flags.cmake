@@ -7,7 +7,7 @@ set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # POSIX beside C11
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-target_compile_options(uwc_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -fno-math-errno -ffp-contract=off)
+target_compile_options(uwc_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fno-math-errno -ffp-contract=off)
 target_compile_definitions(uwc_flags INTERFACE _GNU_SOURCE)
 if(UWC_WERROR)
   target_compile_options(uwc_flags INTERFACE -Werror)

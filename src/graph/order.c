@@ -110,6 +110,7 @@ static uwc_status infer_node(uwc_graph *graph, uwc_node *node) {
 uwc_status uwc_graph_finish(uwc_graph *graph) {
     UWC_CHECK(graph->n_inputs == 1, UWC_E_UNSUPPORTED, "network %s has %d inputs, one is supported", graph->name, graph->n_inputs);
     UWC_CHECK(graph->n_outputs >= 1, UWC_E_FORMAT, "network %s has no output", graph->name);
+    UWC_CHECK(graph->n_nodes >= 1, UWC_E_FORMAT, "network %s has no operators", graph->name);
     UWC_TRY(uwc_graph__sort(graph));
     for (int i = 0; i < graph->n_values; i++) {
         if (graph->value[i].constant != NULL) {

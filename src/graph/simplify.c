@@ -117,6 +117,9 @@ static void replace_input(uwc_graph *graph, int old, int by) {
 static void bypass_identity(uwc_graph *graph, int index) {
     uwc_node *node = &graph->node[index];
     int from = node->in[0], to = node->out, producer = graph->value[from].producer;
+    if (graph->value[to].quantizer.bits > 0) {
+        return; /* its readers see another value than those of `from` */
+    }
     if (!is_output(graph, to)) {
         replace_input(graph, to, from);
         node->in[0] = to; /* reads itself from nowhere: no use of `from`, and pruned */
