@@ -3,8 +3,9 @@
  *   run_driver run INPUTS OUT [resume] [option]... [key=value]...
  *   run_driver PHASE OUT
  *   run_driver evaluate-model INPUTS MODEL
- * Options: fail=STATUS@RANK:CALL:TIMES  the poll of RANK returns STATUS at its CALL-th call in the phase solve, so many times
- *          slow=SECONDS                 every poll of the phase solve takes so long
+ * Options: fail=STATUS@RANK:CALL:TIMES  the poll of RANK returns STATUS at its CALL-th call in the troubled phase, so many times
+ *          slow=SECONDS                 every poll of that phase takes so long
+ *          when=PHASE                   the troubled phase, default solve
  *          file-limit=BYTES             the system refuses larger files
  */
 #include <uwc/uwc.h>
@@ -152,7 +153,7 @@ static uwc_status make(const char *folder, uint64_t seed) {
 
 typedef struct trouble {
     int rank;
-    bool solving;
+    uwc_phase phase, when; /* the present phase and the troubled one */
     int fail_rank, fail_call, fail_times, calls;
     uwc_status fail_status;
     double slow;
@@ -160,7 +161,7 @@ typedef struct trouble {
 
 static uwc_status poll(void *self) {
     trouble *t = self;
-    if (!t->solving) {
+    if (t->phase != t->when) {
         return UWC_OK;
     }
     if (t->slow > 0) {
@@ -196,6 +197,16 @@ static bool parse_status(const char *text, size_t length, uwc_status *out) {
     return false;
 }
 
+static bool find_phase(const char *name, uwc_phase *out) {
+    for (int i = 0; i < UWC_PHASE_COUNT; i++) {
+        if (strcmp(name, uwc_phase_name((uwc_phase)i)) == 0) {
+            *out = (uwc_phase)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* *taken: the argument is an option of this program. */
 static uwc_status take_option(trouble *t, const char *text, bool *taken) {
     *taken = true;
@@ -206,6 +217,8 @@ static uwc_status take_option(trouble *t, const char *text, bool *taken) {
                   UWC_E_ARG, "%s", text);
     } else if (strncmp(text, "slow=", 5) == 0) {
         t->slow = strtod(text + 5, NULL);
+    } else if (strncmp(text, "when=", 5) == 0) {
+        UWC_CHECK(find_phase(text + 5, &t->when), UWC_E_ARG, "%s", text);
     } else if (strncmp(text, "file-limit=", 11) == 0) {
         rlim_t bytes = (rlim_t)strtoull(text + 11, NULL, 10);
         signal(SIGXFSZ, SIG_IGN);
@@ -234,15 +247,18 @@ static uwc_status configure(uwc_config *config, const char *inputs) {
     return uwc_config_set(config, "units.max_layers=1");
 }
 
+static uwc_status run_phase(uwc_run *run, trouble *t, uwc_phase phase) {
+    static uwc_status (*const call[])(uwc_run *) = {uwc_phase_plan, uwc_phase_capture, uwc_phase_solve, uwc_phase_assemble,
+                                                    uwc_phase_evaluate};
+    t->phase = phase;
+    return call[phase](run);
+}
+
 static uwc_status run_phases(uwc_run *run, trouble *t) {
-    UWC_TRY(uwc_phase_plan(run));
-    UWC_TRY(uwc_phase_capture(run));
-    t->solving = true;
-    uwc_status st = uwc_phase_solve(run);
-    t->solving = false;
-    UWC_TRY(st);
-    UWC_TRY(uwc_phase_assemble(run));
-    return uwc_phase_evaluate(run);
+    for (int phase = 0; phase < UWC_PHASE_COUNT; phase++) {
+        UWC_TRY(run_phase(run, t, (uwc_phase)phase));
+    }
+    return UWC_OK;
 }
 
 static uwc_status command_run(uwc_comm *comm, trouble *t, int argc, char **argv) {
@@ -275,19 +291,13 @@ static uwc_status command_run(uwc_comm *comm, trouble *t, int argc, char **argv)
     return st;
 }
 
-static uwc_status command_phase(uwc_comm *comm, trouble *t, const char *phase, int argc, char **argv) {
-    static uwc_status (*const call[])(uwc_run *) = {uwc_phase_plan, uwc_phase_capture, uwc_phase_solve, uwc_phase_assemble,
-                                                    uwc_phase_evaluate};
+static uwc_status command_phase(uwc_comm *comm, trouble *t, const char *name, int argc, char **argv) {
     uwc_hooks hooks = {.self = t, .poll = poll, .progress = progress};
     uwc_run *run;
-    UWC_CHECK(argc >= 1, UWC_E_ARG, "%s OUT", phase);
+    uwc_phase phase;
+    UWC_CHECK(argc >= 1 && find_phase(name, &phase), UWC_E_ARG, "no command %s", name);
     UWC_TRY(uwc_run_reopen(comm, argv[0], NULL, &hooks, &run));
-    uwc_status st = uwc_error_set(UWC_E_ARG, "no phase %s", phase);
-    for (int i = 0; i < UWC_PHASE_COUNT; i++) {
-        if (strcmp(phase, uwc_phase_name((uwc_phase)i)) == 0) {
-            st = call[i](run);
-        }
-    }
+    uwc_status st = run_phase(run, t, phase);
     uwc_run_close(&run);
     return st;
 }
@@ -316,7 +326,7 @@ int main(int argc, char **argv) {
     uwc_comm *comm;
     uwc_status st = uwc_par_start(&argc, &argv, &comm);
     if (st == UWC_OK) {
-        trouble t = {.rank = uwc_comm_rank(comm), .fail_rank = -1};
+        trouble t = {.rank = uwc_comm_rank(comm), .when = UWC_PHASE_SOLVE, .fail_rank = -1};
         const char *command = argc > 1 ? argv[1] : "";
         st = strcmp(command, "make") == 0 && argc > 2 ? make(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1)
              : strcmp(command, "run") == 0            ? command_run(comm, &t, argc - 2, argv + 2)

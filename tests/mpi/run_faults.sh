@@ -45,6 +45,20 @@ for n in 1 3; do
         resumes "interruption of rank $rank of $n" $((rank + 1))
     done
 done
+# So does every other phase that all ranks work in, whichever rank it is, and whatever the others are doing.
+for rank in 0 1 2; do
+    for transport in shared message; do
+        run 3 when=capture run.transport=$transport fail=E_VALUE@$rank:2:1
+        expect_status 2 "capture fails on rank $rank, $transport"
+        expect_text "as ordered" "capture fails on rank $rank"
+        [ ! -e "$out/units" ] || fail "capture failed on rank $rank and solve began"
+        resumes "capture fails on rank $rank, $transport"
+    done
+    run 3 when=evaluate fail=E_INTERRUPTED@$rank:2:1
+    expect_status 3 "evaluation interrupted on rank $rank"
+    [ ! -e "$out/metrics.json" ] || fail "evaluation was interrupted on rank $rank and left metrics.json"
+    resumes "evaluation interrupted on rank $rank"
+done
 for transport in shared message; do
     run 3 run.transport=$transport fail=E_IO@2:2:1
     expect_status 2 "a worker without disk, $transport"
