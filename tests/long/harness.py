@@ -94,12 +94,19 @@ def processes_under(pid):
     return family
 
 
-def run_and_kill(config, folder, arguments, ranks, seconds):
-    """Starts a run and kills mpirun and all ranks with SIGKILL after `seconds`. False if the run had ended by then."""
+def progress(folder):
+    """How far a run is, whatever the speed of the machine: files of its folder, published or not; a unit counts as much as its activations."""
+    return sum((16 if Path(where).name == "units" else 1) * len(files) for where, _, files in os.walk(folder))
+
+
+def run_and_kill(config, folder, arguments, ranks, moment, pause):
+    """Starts a run and kills mpirun and all ranks with SIGKILL `pause` seconds after its progress is `moment`. False if it ended before."""
     words = command(config, folder, ranks, arguments)
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while child.poll() is None and progress(folder) < moment:
+        time.sleep(0.002)
     try:
-        output, _ = child.communicate(timeout=seconds)
+        output, _ = child.communicate(timeout=pause)
     except subprocess.TimeoutExpired:
         for pid in processes_under(child.pid):
             try:
@@ -141,11 +148,3 @@ def require_same(reference, folder, what):
     found = digests(folder)
     differ = sorted(name for name in reference.keys() | found.keys() if reference.get(name) != found.get(name))
     require(not differ, f"{what}: other bytes in {', '.join(differ)}")
-
-
-class Stopwatch:
-    def __init__(self):
-        self.began = time.monotonic()
-
-    def seconds(self):
-        return time.monotonic() - self.began

@@ -9,6 +9,7 @@ import random
 import harness as h
 
 RANKS = 3
+PAUSE = 0.05  # seconds after the chosen moment, at most: kills fall between and into steps
 
 
 def test(arguments):
@@ -16,23 +17,23 @@ def test(arguments):
     moments = random.Random(int(os.environ.get("UWC_SEED", "0")))
     chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source)
     whole = h.fresh(f"kill-{source}-whole")
-    watch = h.Stopwatch()
     h.run("resnet20", whole, chosen, RANKS)
-    duration = watch.seconds()
+    end = h.progress(whole)
     reference = h.digests(whole)
 
     killed = 0
     for attempt in range(10):
         folder = h.fresh(f"kill-{source}-{attempt}")
-        moment = moments.uniform(0, duration)
-        killed += h.run_and_kill("resnet20", folder, chosen, RANKS, moment)
+        moment = moments.randrange(end)
+        killed += h.run_and_kill("resnet20", folder, chosen, RANKS, moment, moments.uniform(0, PAUSE))
         h.run("resnet20", folder, [*chosen, "--resume"], RANKS)
-        h.require_same(reference, folder, f"killed after {moment:.2f} s of {duration:.2f} s")
+        h.require_same(reference, folder, f"killed at {moment} of {end}")
     h.require(killed >= 7, f"only {killed} of ten runs were still alive when they were to be killed")
 
     folder = h.fresh(f"kill-{source}-again")
     times = 0
-    while times < 10 and h.run_and_kill("resnet20", folder, [*chosen, "--resume"], RANKS, moments.uniform(0.2, 0.6) * duration):
+    while times < 10 and h.run_and_kill("resnet20", folder, [*chosen, "--resume"], RANKS,
+                                        h.progress(folder) + moments.randrange(end // 12), moments.uniform(0, PAUSE)):
         times += 1
     h.run("resnet20", folder, [*chosen, "--resume"], RANKS)
     h.require_same(reference, folder, f"killed {times} times")
