@@ -14,7 +14,7 @@ RANKS = 3
 def test(arguments):
     source, = arguments
     moments = random.Random(int(os.environ.get("UWC_SEED", "0")))
-    chosen = h.settings(3, 4, data_samples=256, reconstruct_input=source)
+    chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source)
     whole = h.fresh(f"kill-{source}-whole")
     watch = h.Stopwatch()
     h.run("resnet20", whole, chosen, RANKS)
