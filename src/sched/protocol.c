@@ -1,6 +1,8 @@
 /* Frames of the phases, and rank 0's ear for them while all ranks work on shards. */
 #include "sched_impl.h"
 
+#include <unistd.h>
+
 uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) {
     return uwc_comm_send(comm, &(uwc_frame){.peer = peer, .kind = (int)kind, .arg = {first, second}});
 }
@@ -23,7 +25,7 @@ uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const 
 
 uwc_status uwc_sched__scratch_open(uwc_scratch *out) {
     *out = (uwc_scratch){0};
-    UWC_TRY(uwc_sched__folder_scratch(&out->folder));
+    UWC_TRY(uwc_sched__folder_scratch(&out->folder, &out->lock));
     uwc_status st = uwc_cache_open(out->folder, &out->cache);
     if (st != UWC_OK) {
         uwc_sched__scratch_close(out);
@@ -36,6 +38,7 @@ void uwc_sched__scratch_close(uwc_scratch *scratch) {
     if (scratch->folder != NULL) {
         uwc_sched__folder_remove(scratch->folder);
         uwc_free(&scratch->folder);
+        close(scratch->lock);
     }
 }
 

@@ -161,6 +161,9 @@ static uwc_status configure(uwc_run *run, const uwc_config *config) {
     uwc_sched__settings(config, &run->settings);
     UWC_TRY(uwc_ops_limit_isa(uwc_config_string(config, "run.isa")));
     uwc_ops_set_threads(run->settings.threads);
+    if (run->settings.message) {
+        uwc_sched__scratch_sweep();
+    }
     return uwc_preprocess_read(config, &run->preprocess);
 }
 

@@ -15,8 +15,10 @@ uwc_status uwc_sched__lock(const char *path, double seconds, int *file) UWC_MUST
 uwc_status uwc_sched__folder_other(const char *folder, const char *const *known, char *other, size_t size) UWC_MUST_USE;
 /* Removes a folder with all that is in it, as far as possible. */
 void uwc_sched__folder_remove(const char *folder);
-/* *out = a new private folder under $TMPDIR (default /tmp), owned by the caller. */
-uwc_status uwc_sched__folder_scratch(char **out) UWC_MUST_USE;
+/* *out = a new private folder under $TMPDIR (default /tmp), owned by the caller; *lock: to be closed with it, says that it is in use. */
+uwc_status uwc_sched__folder_scratch(char **out, int *lock) UWC_MUST_USE;
+/* Removes such folders of this user whose owners were killed. */
+void uwc_sched__scratch_sweep(void);
 
 /* ---- journal: what has been done, one checked line per event (docs/formats/journal.md) -------------------------------------------- */
 
@@ -184,7 +186,8 @@ uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const 
 
 /* A cache in a private folder that goes with it. */
 typedef struct uwc_scratch {
-    char *folder;
+    char *folder; /* NULL: closed */
+    int lock;
     uwc_cache *cache;
 } uwc_scratch;
 uwc_status uwc_sched__scratch_open(uwc_scratch *out) UWC_MUST_USE;

@@ -4,9 +4,12 @@
 
 #include "sched_impl.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static inline int make_scratch(void **state) {
-    char *folder;
-    if (uwc_sched__folder_scratch(&folder) != UWC_OK) {
+    char *folder = strdup("uwc-test-XXXXXX");
+    if (folder == NULL || mkdtemp(folder) == NULL) {
         return -1;
     }
     *state = folder;
@@ -16,7 +19,7 @@ static inline int make_scratch(void **state) {
 static inline int drop_scratch(void **state) {
     char *folder = *state;
     uwc_sched__folder_remove(folder);
-    uwc_free(&folder);
+    free(folder);
     return 0;
 }
 

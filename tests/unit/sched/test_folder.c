@@ -8,7 +8,8 @@
 
 #include "scratch.h"
 
-#include <string.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,6 +84,32 @@ static void given_a_tree_when_removed_expect_nothing_left(void **state) {
     uwc_free(&top);
 }
 
+static void age(const char *folder) {
+    assert_int_equal(utimensat(AT_FDCWD, folder, (const struct timespec[]){{.tv_sec = 1000}, {.tv_sec = 1000}}, 0), 0);
+}
+
+static void given_scratch_folders_when_swept_expect_those_of_dead_owners_to_go(void **state) {
+    char *used, *dead, *young;
+    int used_lock, dead_lock, young_lock;
+    assert_int_equal(setenv("TMPDIR", *state, 1), 0);
+    assert_int_equal(uwc_sched__folder_scratch(&used, &used_lock), UWC_OK);
+    assert_int_equal(uwc_sched__folder_scratch(&dead, &dead_lock), UWC_OK);
+    assert_int_equal(uwc_sched__folder_scratch(&young, &young_lock), UWC_OK);
+    close(dead_lock);
+    close(young_lock);
+    age(used);
+    age(dead);
+    uwc_sched__scratch_sweep();
+    assert_true(uwc_file_exists(used));
+    assert_false(uwc_file_exists(dead));
+    assert_true(uwc_file_exists(young));
+    close(used_lock);
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    uwc_free(&used);
+    uwc_free(&dead);
+    uwc_free(&young);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, drop_scratch)
     const struct CMUnitTest tests[] = {
@@ -90,6 +117,7 @@ int main(void) {
         TEST(given_an_owner_that_goes_when_a_second_one_waits_expect_the_lock),
         TEST(given_a_path_that_cannot_be_when_locked_expect_io),
         TEST(given_files_when_listed_expect_one_that_is_not_known),
+        TEST(given_scratch_folders_when_swept_expect_those_of_dead_owners_to_go),
         TEST(given_a_tree_when_removed_expect_nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
