@@ -1,7 +1,9 @@
-/* The pass over the samples behind the solution: how far the unit is from its float output, and what it hands on. */
+/* How far a solved unit is from its float output, on some of the images. */
 #include "recon_impl.h"
 
 #include <uwc/vector.h>
+
+enum { MOST_IMAGES = 128 }; /* over all shards */
 
 /* Sums over the elements of a unit's outputs. */
 enum { SUM, SQUARE, ERROR_BEFORE, ERROR_AFTER, COUNT, SUMS };
@@ -64,9 +66,9 @@ typedef struct outputs {
     const uwc_tensor **real, **result, **rounded; /* [n_outputs] */
 } outputs;
 
-static uwc_status pass_batch(uwc_paths *p, outputs *o, int64_t first, int64_t count, double *sum) {
+static uwc_status measure_batch(uwc_paths *p, outputs *o, uwc_images images, double *sum) {
     const int n = p->unit->n_outputs;
-    UWC_TRY(uwc_recon__paths_load(p, first, count, true, true));
+    UWC_TRY(uwc_recon__paths_load(p, images, true, true));
     UWC_TRY(uwc_recon__paths_run(p, p->run_float, false, p->unit->output, n, o->real));
     UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, p->unit->output, n, o->result));
     if (o->run_nearest != NULL) {
@@ -83,31 +85,27 @@ static uwc_status pass_batch(uwc_paths *p, outputs *o, int64_t first, int64_t co
             compare(o->real[i], o->rounded[i], &ignored[0], &ignored[1], &e);
         }
         sum[ERROR_BEFORE] += e;
-        if (p->stream->write != NULL) {
-            UWC_TRY(p->stream->write(p->stream->self, i, first, o->result[i]));
-        }
     }
     return UWC_OK;
 }
 
 /* As for the statistics: halves are added. */
-static uwc_status pass_shards(uwc_paths *p, outputs *o, int first, int end, double *sum) {
+static uwc_status measure_shards(uwc_paths *p, outputs *o, int first, int end, double *sum) {
     for (int i = 0; i < SUMS; i++) {
         sum[i] = 0;
     }
     if (end - first > 1) {
         double right[SUMS];
-        UWC_TRY(pass_shards(p, o, first, first + (end - first) / 2, sum));
-        UWC_TRY(pass_shards(p, o, first + (end - first) / 2, end, right));
+        UWC_TRY(measure_shards(p, o, first, first + (end - first) / 2, sum));
+        UWC_TRY(measure_shards(p, o, first + (end - first) / 2, end, right));
         for (int i = 0; i < SUMS; i++) {
             sum[i] += right[i];
         }
         return UWC_OK;
     }
-    int64_t begin, images;
-    uwc_shard_range(p->stream->images, first, &begin, &images);
-    for (int64_t at = 0; at < images; at += p->batch) {
-        UWC_TRY(pass_batch(p, o, begin + at, images - at < p->batch ? images - at : p->batch, sum));
+    uwc_images images = uwc_recon__images(p->stream, first, MOST_IMAGES);
+    for (int64_t at = 0; at < images.count; at += p->batch) {
+        UWC_TRY(measure_batch(p, o, uwc_recon__images_part(images, at, p->batch), sum));
     }
     return UWC_OK;
 }
@@ -124,14 +122,14 @@ static uwc_status open_outputs(uwc_paths *p, const uwc_recon_options *options, o
     return uwc_exec_create(o->nearest, p->batch, options->backend, &o->run_nearest);
 }
 
-uwc_status uwc_recon__last_pass(uwc_paths *p, const uwc_recon_options *options, uwc_unit_result *result) {
+uwc_status uwc_recon__measure(uwc_paths *p, const uwc_recon_options *options, uwc_unit_result *result) {
     outputs o = {0};
     double sum[SUMS];
     int first, end;
     uwc_status st;
     uwc_recon__my_shards(p->stream, &first, &end);
     UWC_TRY_GOTO(st, open_outputs(p, options, &o), done);
-    UWC_TRY_GOTO(st, pass_shards(p, &o, first, end, sum), done);
+    UWC_TRY_GOTO(st, measure_shards(p, &o, first, end, sum), done);
     UWC_TRY_GOTO(st, uwc_recon__combine(p->stream, sum, SUMS), done);
     double mean = sum[SUM] / sum[COUNT], variance = sum[SQUARE] / sum[COUNT] - mean * mean;
     variance = variance > 1e-30 ? variance : 1e-30;
