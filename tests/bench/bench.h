@@ -1,36 +1,62 @@
-/* What the benchmarks share: alternating timings, and the machine's own matrix product to compare with. Other work on the machine slows all
- * that is timed in the same rounds, so ratios hold where absolute numbers do not. */
+/* What the benchmarks share: timings by turns, and the machine's own matrix product to compare with. Times are those of the processor, in
+ * one thread. Other work on the machine slows all that is timed in the same round, so ratios, which are medians over the rounds, hold where
+ * absolute numbers do not. */
 #ifndef UWC_BENCH_H
 #define UWC_BENCH_H
 
 #include <stdlib.h>
+#include <time.h>
 
 #include <uwc/ops.h>
 
 #include <cblas.h>
 
+enum { BENCH_ROUNDS = 400 };
+
 /* One thing to be timed. */
 typedef struct bench_runner {
     uwc_status (*run)(void *self);
     void *self;
-    double best; /* seconds */
+    double seconds[BENCH_ROUNDS]; /* of every round */
+    int rounds;
+    double best;
 } bench_runner;
 
-/* Runs all by turns for `seconds`, at least once each, and keeps the best time of each. */
+static inline double bench_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Runs all by turns for `seconds`, at least once each. */
 static inline uwc_status bench_race(bench_runner *runner, int n, double seconds) {
-    const double start = uwc_now();
-    for (int i = 0; i < n; i++) {
-        runner[i].best = 1e30;
-    }
-    do {
+    const double start = bench_now();
+    for (int round = 0; round < BENCH_ROUNDS && (round == 0 || bench_now() - start < seconds); round++) {
         for (int i = 0; i < n; i++) {
-            double begin = uwc_now();
+            double begin = bench_now();
             UWC_TRY(runner[i].run(runner[i].self));
-            double taken = uwc_now() - begin;
-            runner[i].best = taken < runner[i].best ? taken : runner[i].best;
+            double taken = bench_now() - begin;
+            runner[i].seconds[round] = taken;
+            runner[i].best = round == 0 || taken < runner[i].best ? taken : runner[i].best;
+            runner[i].rounds = round + 1;
         }
-    } while (uwc_now() - start < seconds);
+    }
     return UWC_OK;
+}
+
+static inline int bench_order(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* How many times as long as `b` `a` takes: median over the rounds of one race. */
+static inline double bench_ratio(const bench_runner *a, const bench_runner *b) {
+    double ratio[BENCH_ROUNDS];
+    for (int i = 0; i < a->rounds; i++) {
+        ratio[i] = a->seconds[i] / b->seconds[i];
+    }
+    qsort(ratio, (size_t)a->rounds, sizeof ratio[0], bench_order);
+    return ratio[a->rounds / 2];
 }
 
 /* C[m,n] = A^T B for A [k,m], B [k,n], as the statistics need it, by one of two libraries. */
@@ -68,8 +94,13 @@ static inline uwc_status bench_product_openblas(void *self) {
     return UWC_OK;
 }
 
-static inline double bench_least(double a, double b) {
-    return a < b ? a : b;
+static inline double bench_most(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* The rate of `flops` in the time of `a`, as a part of the better rate of two products of `product_flops`. */
+static inline double bench_part(const bench_runner *a, double flops, const bench_runner *product, double product_flops) {
+    return flops / product_flops / bench_most(bench_ratio(a, &product[0]), bench_ratio(a, &product[1]));
 }
 
 /* bench_NAME [seconds per row [images]]; false: wrong usage, said on stderr. */

@@ -10,7 +10,7 @@
  * Columns: the kernel's time and GFLOP/s, the ratio to sgemm at a large square, the time of the bare primitive with the formats of its own
  * choice on all images at once, and how much of its speed the kernel reaches. */
 
-enum { SQUARE = 768, ARGUMENTS = 5 };
+enum { SQUARE = 512, ARGUMENTS = 5 };
 
 /* A bare primitive. */
 typedef struct bare {
@@ -126,27 +126,30 @@ static void close_job(job *own) {
     close_bare(&own->bare);
 }
 
-/* What one network's layers sum up to, seconds and operations of one image. */
+/* What one network's layers sum up to: operations, and these divided by how much of a speed is reached. */
 typedef struct total {
-    double ours, bare, flops, attainable;
+    double flops, by_square, by_primitive, seconds;
 } total;
 
 static uwc_status bench_row(const bench_layer *l, int64_t images, double seconds, bench_product *square, total *sum) {
     job own = {.kernel = NULL};
     uwc_status st;
     UWC_TRY_GOTO(st, open_job(l, images, &own), done);
-    bench_runner runner[] = {
-        {run_kernel, &own, 0}, {run_bare, &own.bare, 0}, {bench_product_onednn, square, 0}, {bench_product_openblas, square, 0}};
+    bench_runner runner[] = {{run_kernel, &own, .rounds = 0},
+                             {run_bare, &own.bare, .rounds = 0},
+                             {bench_product_onednn, square, .rounds = 0},
+                             {bench_product_openblas, square, .rounds = 0}};
     UWC_TRY_GOTO(st, bench_race(runner, 4, seconds), done);
-    double ours = runner[0].best, primitive = runner[1].best, peak = bench_product_flops(square) / bench_least(runner[2].best, runner[3].best);
+    double part = bench_part(&runner[0], own.flops, &runner[2], bench_product_flops(square));
+    double reached = bench_ratio(&runner[1], &runner[0]);
     bench_print(l);
-    printf("  %9.1f us  %6.1f GFLOP/s  square: %5.2f  primitive %9.1f us: %5.2f\n", ours * 1e6, own.flops / ours * 1e-9,
-           own.flops / ours / peak, primitive * 1e6, primitive / ours);
+    printf("  %9.1f us  %6.1f GFLOP/s  square: %.2f  primitive %9.1f us: %.2f\n", runner[0].best * 1e6, own.flops / runner[0].best * 1e-9,
+           part, runner[1].best * 1e6, reached);
     double weight = l->times / (double)images;
-    sum->ours += weight * ours;
-    sum->bare += weight * primitive;
     sum->flops += weight * own.flops;
-    sum->attainable += weight * own.flops / peak;
+    sum->by_square += weight * own.flops / part;
+    sum->seconds += weight * runner[0].best;
+    sum->by_primitive += weight * runner[0].best * reached;
 done:
     close_job(&own);
     return st;
@@ -158,8 +161,8 @@ static uwc_status bench_all(int64_t images, double seconds, bench_product *squar
         const bench_layer *l = &bench_layers[i];
         UWC_TRY(bench_row(l, bench_images(l, images), seconds, square, &sum));
         if (i + 1 == BENCH_LAYERS || strcmp(l->network, l[1].network) != 0) {
-            printf("%s, all convolutions: %.3f ms per image, %.1f GFLOP/s, %.2f of the square, %.2f of the primitives\n", l->network,
-                   sum.ours * 1e3, sum.flops / sum.ours * 1e-9, sum.attainable / sum.ours, sum.bare / sum.ours);
+            printf("%s, all convolutions by their time: %.2f of the square, %.2f of the primitives\n", l->network,
+                   sum.flops / sum.by_square, sum.by_primitive / sum.seconds);
             sum = (total){0};
         }
     }

@@ -6,7 +6,7 @@
  *     bench_network MODEL.onnx [seconds [images]]
  * A row per batch size up to `images`: milliseconds per image, GFLOP/s of its multiply-adds, the ratio to sgemm at a large square. */
 
-enum { SQUARE = 768, SIZES = 8 };
+enum { SQUARE = 512, SIZES = 8 };
 
 typedef struct job {
     const uwc_graph *graph;
@@ -47,17 +47,16 @@ static uwc_status bench_graph(const uwc_graph *graph, double seconds, int64_t im
     UWC_TRY_GOTO(st, bench_product_open(SQUARE, SQUARE, SQUARE, &square), done);
     for (int64_t batch = 1; n < SIZES && batch <= images; batch *= 2, n++) {
         UWC_TRY_GOTO(st, open_job(graph, batch, &own[n]), done);
-        runner[n] = (bench_runner){run_job, &own[n], 0};
+        runner[n] = (bench_runner){run_job, &own[n], .rounds = 0};
     }
-    runner[n] = (bench_runner){bench_product_onednn, &square, 0};
-    runner[n + 1] = (bench_runner){bench_product_openblas, &square, 0};
+    runner[n] = (bench_runner){bench_product_onednn, &square, .rounds = 0};
+    runner[n + 1] = (bench_runner){bench_product_openblas, &square, .rounds = 0};
     UWC_TRY_GOTO(st, bench_race(runner, n + 2, 0), done); /* makes the kernels */
     UWC_TRY_GOTO(st, bench_race(runner, n + 2, seconds), done);
-    double peak = bench_product_flops(&square) / bench_least(runner[n].best, runner[n + 1].best);
     for (int i = 0; i < n; i++) {
-        double each = runner[i].best / (double)own[i].images, rate = 2 * (double)sizes.multiply_adds / each;
+        double each = runner[i].best / (double)own[i].images, flops = 2 * (double)sizes.multiply_adds;
         printf("%s  batch %3lld: %8.3f ms per image  %6.1f GFLOP/s  square: %.2f\n", graph->name, (long long)own[i].images, each * 1e3,
-               rate * 1e-9, rate / peak);
+               flops / each * 1e-9, bench_part(&runner[i], flops * (double)own[i].images, &runner[n], bench_product_flops(&square)));
     }
 done:
     for (int i = 0; i < SIZES; i++) {

@@ -10,7 +10,7 @@
  * Useful work is the upper triangle of A with its column of ones and Y: what a symmetric product has to do. Columns: GFLOP/s, the ratio to
  * the better of two libraries at a large square, and to the better of them at the whole product P^T [P T 1] of this shape. */
 
-enum { SQUARE = 768, ROWS = 512, SMALL_ROWS = 128 }; /* positions per image: as reconstruct.positions chooses them */
+enum { SQUARE = 512, ROWS = 512, SMALL_ROWS = 128 }; /* positions per image: as reconstruct.positions chooses them */
 
 typedef struct job {
     uwc_geometry geometry;
@@ -63,36 +63,34 @@ static uwc_status run_job(void *self) {
     return uwc_recon__statistics_batch(own->statistics, &own->geometry, own->scratch, &own->rows);
 }
 
-/* What one network's layers sum up to. */
+/* What one network's layers sum up to: seconds at the present speed, and at the rate of the large square. */
 typedef struct total {
-    double seconds, flops, attainable; /* attainable: the same work at the rate of the large square */
+    double seconds, attainable;
 } total;
 
-static uwc_status bench_layer_row(const bench_layer *l, int64_t images, double seconds, bench_product *square, total *sum) {
+static uwc_status bench_row(const bench_layer *l, int64_t images, double seconds, bench_product *square, total *sum) {
     job own = {.flops = 0};
     bench_product same = {.m = 0};
     uwc_status st;
     UWC_TRY_GOTO(st, open_job(l, bench_images(l, images), &own), done);
     const uwc_geometry *g = &own.geometry;
     UWC_TRY_GOTO(st, bench_product_open(g->cols, g->cols + g->rows + 1, own.rows.count, &same), done);
-    bench_runner runner[] = {{run_job, &own, 0},
-                             {bench_product_onednn, square, 0},
-                             {bench_product_openblas, square, 0},
-                             {bench_product_onednn, &same, 0},
-                             {bench_product_openblas, &same, 0}};
+    bench_runner runner[] = {{run_job, &own, .rounds = 0},
+                             {bench_product_onednn, square, .rounds = 0},
+                             {bench_product_openblas, square, .rounds = 0},
+                             {bench_product_onednn, &same, .rounds = 0},
+                             {bench_product_openblas, &same, .rounds = 0}};
     UWC_TRY_GOTO(st, bench_race(runner, g->groups == 1 ? 5 : 3, seconds), done);
-    double rate = own.flops / runner[0].best, large = bench_product_flops(square) / bench_least(runner[1].best, runner[2].best);
+    double part = bench_part(&runner[0], own.flops, &runner[1], bench_product_flops(square));
     bench_print(l);
-    printf("  rows %6lld  cols %4lld  %9.1f us  %6.1f GFLOP/s  square %6.1f: %5.2f", (long long)own.rows.count, (long long)g->cols,
-           runner[0].best * 1e6, rate * 1e-9, large * 1e-9, rate / large);
+    printf("  rows %6lld  cols %4lld  %9.1f us  %6.1f GFLOP/s  square: %.2f", (long long)own.rows.count, (long long)g->cols,
+           runner[0].best * 1e6, own.flops / runner[0].best * 1e-9, part);
     if (g->groups == 1) {
-        double shape = bench_product_flops(&same) / bench_least(runner[3].best, runner[4].best);
-        printf("  this shape %6.1f: %5.2f", shape * 1e-9, rate / shape);
+        printf("  this shape: %.2f", bench_part(&runner[0], own.flops, &runner[3], bench_product_flops(&same)));
     }
     printf("\n");
-    sum->seconds += l->times * runner[0].best;
-    sum->flops += l->times * own.flops;
-    sum->attainable += l->times * own.flops / large;
+    sum->seconds += l->times * own.flops / part;
+    sum->attainable += l->times * own.flops;
 done:
     bench_product_close(&same);
     close_job(&own);
@@ -104,14 +102,12 @@ static uwc_status bench_network(const char *network, int64_t images, double seco
     for (int i = 0; i < BENCH_LAYERS; i++) {
         const bench_layer *l = &bench_layers[i];
         if (strcmp(l->network, network) == 0) {
-            UWC_TRY(bench_layer_row(l, images, seconds, square, l->group == 1 ? &dense : &depthwise));
+            UWC_TRY(bench_row(l, images, seconds, square, l->group == 1 ? &dense : &depthwise));
         }
     }
-    printf("%s, all dense layers: %.2f ms, %.1f GFLOP/s, %.2f of the square", network, dense.seconds * 1e3,
-           dense.flops / dense.seconds * 1e-9, dense.attainable / dense.seconds);
+    printf("%s, all dense layers by their time: %.2f of the square", network, dense.attainable / dense.seconds);
     if (depthwise.seconds > 0) {
-        printf("; depthwise: %.2f ms, %.1f GFLOP/s, %.2f", depthwise.seconds * 1e3, depthwise.flops / depthwise.seconds * 1e-9,
-               depthwise.attainable / depthwise.seconds);
+        printf("; depthwise layers: %.2f", depthwise.attainable / depthwise.seconds);
     }
     printf("\n");
     return UWC_OK;
