@@ -10,7 +10,7 @@ set(UWC_MODULES
   "quant   | 2 | base tensor                               | openmp m"
   "store   | 2 | base tensor                               | hdf5 jpeg png m"
   "linalg  | 2 | base                                      | openblas lapacke m"
-  "graph   | 3 | base tensor ops quant                     | m"
+  "graph   | 3 | base tensor ops quant                     | openmp m"
   "onnx    | 4 | base tensor ops quant graph               | protobuf m"
   "recon   | 4 | base tensor ops quant linalg graph        | openmp m"
   "eval    | 4 | base tensor graph                         | m"

@@ -32,6 +32,7 @@ struct uwc_exec {
     int *held;             /* [2 n_values] index of the buffer, -1: none (not made, or fed) */
     uwc_tensor *slot;      /* [2 n_values] views */
     bool *made;            /* [2 n_values] */
+    uwc_slices *slices;    /* does the work where the batch has more than one slice, else NULL */
 };
 
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
@@ -54,6 +55,9 @@ uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend ba
     for (int i = 0; i < SIZES; i++) {
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(uwc_kernel *), &exec->size[i].kernel), fail);
     }
+    if (uwc_graph__slice_images(graph, batch) < batch) {
+        UWC_TRY_GOTO(st, uwc_graph__slices_create(graph, batch, backend, &exec->slices), fail);
+    }
     *out = exec;
     return UWC_OK;
 fail:
@@ -73,6 +77,7 @@ void uwc_exec_destroy(uwc_exec **out) {
     if (exec == NULL) {
         return;
     }
+    uwc_graph__slices_destroy(&exec->slices);
     for (int i = 0; i < SIZES; i++) {
         drop_kernels(exec, &exec->size[i]);
         uwc_free(&exec->size[i].kernel);
@@ -110,7 +115,7 @@ uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
         UWC_TRY(uwc_calloc(slots, sizeof *exec->slot, &exec->slot));
         UWC_TRY(uwc_calloc(slots, sizeof *exec->made, &exec->made));
     }
-    return UWC_OK;
+    return exec->slices != NULL ? uwc_graph__slices_refresh(exec->slices, node) : UWC_OK;
 }
 
 /* The slot that input k of the node reads: raw (the value's index), or quantized (n_values behind it). */
@@ -290,6 +295,9 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
         UWC_TRY(feed_value(exec, feed[i], fed[i], images));
     }
     UWC_TRY(plan_run(exec, fetch, n_fetches));
+    if (exec->slices != NULL) {
+        return uwc_graph__slices_run(exec->slices, images, feed, fed, n_feeds, fetch, n_fetches, fetched);
+    }
     kernels *size = kernels_for(exec, images);
     for (int i = 0; i < exec->n_nodes; i++) {
         if (exec->wanted[i]) {

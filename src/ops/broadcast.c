@@ -1,5 +1,7 @@
 #include "nest.h"
 
+#include <uwc/vector.h>
+
 /* Add, Sub and Mul. The compiler makes one loop for each operator and each of the common steps: always_inline and constants. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -31,15 +33,15 @@ ALWAYS_INLINE void run_sheet(const uwc_ops__sheet *s, uwc_op_kind kind) {
     }
 }
 
-static void add(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void add(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_ADD);
 }
 
-static void subtract(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void subtract(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_SUB);
 }
 
-static void multiply(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void multiply(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_MUL);
 }
 

@@ -19,10 +19,10 @@ typedef struct uwc_geometry {
 } uwc_geometry;
 
 void uwc_recon__geometry(const uwc_op *op, uwc_shape in, uwc_shape weights, uwc_shape out, uwc_geometry *geometry);
-/* Patches [count, cols] of `group` for rows [first, first+count) of the list `position`, or of all positions where that is NULL. Positions
- * count over images, rows and columns of the output. */
+/* Patches [count, cols], row stride `stride`, of `group` for rows [first, first+count) of the list `position`, or of all positions where
+ * that is NULL. Positions count over images, rows and columns of the output. */
 void uwc_recon__patches(const uwc_geometry *geometry, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *position,
-                        float *out);
+                        float *out, int64_t stride);
 /* Weights [rows*groups, cols] between ONNX's order (channel, ky, kx) and the order of patches. */
 void uwc_recon__to_patch_order(const uwc_geometry *geometry, const float *weights, double *out, int64_t out_stride);
 void uwc_recon__into_patch_order(const uwc_geometry *geometry, const int8_t *q, int8_t *out);
@@ -58,8 +58,11 @@ uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geo
                                        const uwc_rows *rows) UWC_MUST_USE;
 /* One input and one output channel per group, and a kernel small enough for the path below. */
 bool uwc_recon__is_depthwise(const uwc_geometry *geometry);
-/* The same for such a layer, vectors over channels; zeros [channels]. */
-void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, const float *zeros);
+/* The same for such a layer, with working memory of its own. */
+typedef struct uwc_depthwise uwc_depthwise;
+uwc_status uwc_recon__depthwise_open(const uwc_geometry *geometry, uwc_depthwise **out) UWC_MUST_USE;
+void uwc_recon__depthwise_close(uwc_depthwise **depthwise);
+void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, uwc_depthwise *depthwise);
 /* Sums to means: A symmetric and divided by the count; Y of `group` as [rows, cols+1] into `y`. */
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
 void uwc_recon__statistics_cross(const uwc_statistics *statistics, int64_t group, double *y);
