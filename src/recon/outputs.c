@@ -92,7 +92,7 @@ static uwc_status tile_outputs(uwc_outputs *o, const uwc_geometry *g, const floa
     const int64_t parts = (count + PART - 1) / PART, stride = g->groups * g->rows;
     int64_t failed = 0;
     if (!in_place) {
-        uwc_recon__patches(g, x, group, first, count, position, o->patches);
+        uwc_recon__patches(g, x, group, first, count, position, o->patches, g->cols);
     }
 #pragma omp parallel for schedule(static) reduction(+ : failed)
     for (int64_t part = 0; part < parts; part++) {

@@ -64,7 +64,7 @@ static uwc_status run_job(void *self) {
     job *own = self;
     uwc_layer_statistics statistics = {.rows = own->rows, .n = own->n, .A = own->A, .Y = own->Y, .W0 = own->W0};
     for (int64_t group = 0; group < own->groups; group++) {
-        UWC_TRY(uwc_recon_layer(&statistics, false, 0.01, own->weights, own->bias));
+        UWC_TRY(uwc_recon_layer(&statistics, &(uwc_layer_options){.ridge = 0.01, .damp = 0.01}, own->weights, own->bias));
     }
     return UWC_OK;
 }
