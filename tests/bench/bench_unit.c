@@ -82,7 +82,7 @@ static uwc_status run_solution(void *self) {
             uwc_recon__statistics_cross(l->finished, g, l->cross);
             uwc_layer_statistics s = {
                 .rows = l->geometry.rows, .n = l->geometry.cols, .A = l->finished->A + g * order * order, .Y = l->cross, .W0 = l->W0};
-            UWC_TRY(uwc_recon_layer(&s, false, 0.01, l->weights, l->bias));
+            UWC_TRY(uwc_recon_layer(&s, &(uwc_layer_options){.ridge = 0.01, .damp = 0.01}, l->weights, l->bias));
         }
     }
     return UWC_OK;
