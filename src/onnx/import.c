@@ -115,6 +115,7 @@ static uwc_status check_activation(const uwc_onnx__entry *entry, size_t index) {
     UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED, "input %zu (%s) is not the first output of its node", index,
               entry->name);
     UWC_CHECK(!entry->is_levels, UWC_E_UNSUPPORTED, "%s, the output of a QuantizeLinear, is read without DequantizeLinear", entry->name);
+    UWC_CHECK(!entry->is_flat, UWC_E_UNSUPPORTED, "%s, a Reshape to one dimension, mixes the images", entry->name);
     return UWC_OK;
 }
 
@@ -171,6 +172,24 @@ uwc_status uwc_onnx__add_constant(uwc_onnx__import *im, const char *name, uwc_te
     st = new_value(im, unique, tensor->shape, tensor, value);
     uwc_free(&unique);
     return st;
+}
+
+uwc_status uwc_onnx__operand(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int *value) {
+    uwc_onnx__entry *entry = uwc_onnx__input(im, node, index);
+    UWC_CHECK(entry != NULL, UWC_E_FORMAT, "input %zu is missing", index);
+    if (!uwc_onnx__is_constant(entry)) {
+        return uwc_onnx__activation(im, node, index, false, value);
+    }
+    if (entry->value < 0) {
+        const uwc_tensor *tensor;
+        uwc_tensor *own;
+        UWC_TRY(uwc_onnx__constant(im, node, index, &tensor));
+        UWC_CHECK(tensor->dtype == UWC_F32, UWC_E_UNSUPPORTED, "input %zu is %s, not float32", index, uwc_dtype_name(tensor->dtype));
+        UWC_TRY(uwc_tensor_copy(tensor, &own));
+        UWC_TRY(uwc_onnx__add_constant(im, entry->name, own, &entry->value));
+    }
+    *value = entry->value;
+    return UWC_OK;
 }
 
 /* ---- nodes --------------------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ typedef struct uwc_onnx__entry {
     int value;                  /* of the graph, or -1 */
     uwc_quantizer quantizer;    /* bits > 0: this name is `value` behind a quantizer */
     bool is_levels, is_signed;  /* the integers between QuantizeLinear and DequantizeLinear */
+    bool is_flat;               /* `value` as one row of elements, the batch too: a Gather makes it whole again */
     int clip_bits;              /* > 0: this name is `value` behind the Clip of a quantizer of so many bits */
 } uwc_onnx__entry;
 
@@ -121,6 +122,8 @@ uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, cons
                           int *index) UWC_MUST_USE;
 /* The commonest case: an operator with one activation as input. */
 uwc_status uwc_onnx__emit_unary(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op) UWC_MUST_USE;
+/* Value of the graph behind input `index`, an activation or a float constant; a constant that several nodes read is one value. */
+uwc_status uwc_onnx__operand(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int *value) UWC_MUST_USE;
 /* Gives a constant to a name of the file; `tensor` is adopted. */
 void uwc_onnx__set_constant(uwc_onnx__import *im, const char *name, uwc_tensor *tensor);
 uwc_status uwc_onnx__value_shape(const uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, uwc_shape *out) UWC_MUST_USE;
@@ -166,10 +169,18 @@ UWC_ONNX__IMPORTER(clip);
 UWC_ONNX__IMPORTER(leaky_relu);
 UWC_ONNX__IMPORTER(sigmoid);
 UWC_ONNX__IMPORTER(tanh);
+UWC_ONNX__IMPORTER(hard_sigmoid);
+UWC_ONNX__IMPORTER(hard_swish);
+UWC_ONNX__IMPORTER(gelu);
+UWC_ONNX__IMPORTER(erf);
+UWC_ONNX__IMPORTER(sqrt);
+UWC_ONNX__IMPORTER(pow);
+UWC_ONNX__IMPORTER(layer_norm);
 UWC_ONNX__IMPORTER(softmax);
 UWC_ONNX__IMPORTER(add);
 UWC_ONNX__IMPORTER(sub);
 UWC_ONNX__IMPORTER(mul);
+UWC_ONNX__IMPORTER(div);
 UWC_ONNX__IMPORTER(identity);
 UWC_ONNX__IMPORTER(dropout);
 UWC_ONNX__IMPORTER(concat);
@@ -178,6 +189,8 @@ UWC_ONNX__IMPORTER(flatten);
 UWC_ONNX__IMPORTER(reshape);
 UWC_ONNX__IMPORTER(transpose);
 UWC_ONNX__IMPORTER(slice);
+UWC_ONNX__IMPORTER(split);
+UWC_ONNX__IMPORTER(gather);
 UWC_ONNX__IMPORTER(pad);
 UWC_ONNX__IMPORTER(squeeze);
 UWC_ONNX__IMPORTER(unsqueeze);
@@ -194,6 +207,7 @@ UWC_ONNX__FOLDER(div);
 UWC_ONNX__FOLDER(floor);
 UWC_ONNX__FOLDER(cast);
 UWC_ONNX__FOLDER(gather);
+UWC_ONNX__FOLDER(range);
 UWC_ONNX__FOLDER(concat);
 UWC_ONNX__FOLDER(slice);
 UWC_ONNX__FOLDER(squeeze);

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Exports the architectures of the zoo from torchvision, without their weights: NET.EXPORTER.onnx, whose float constants lie in
+`weights.bin` beside it (an ONNX file of external data that is not there), and NET.EXPORTER.txt, from which the test's `fill` makes that
+file: a line `COUNT MEAN SPREAD` per constant. Needs torch, torchvision, onnx, onnxscript. Usage: export.py FOLDER [NET...]"""
+import math
+import os
+import sys
+import tempfile
+
+import onnx
+import torch
+import torchvision
+from onnx import TensorProto, numpy_helper
+
+NETS = {
+    "resnet18": 224, "resnet50": 224, "wide_resnet50_2": 224, "resnext50_32x4d": 224, "vgg16_bn": 224, "densenet121": 224,
+    "squeezenet1_1": 224, "mobilenet_v2": 224, "mobilenet_v3_large": 224, "mnasnet1_0": 224, "shufflenet_v2_x1_0": 224,
+    "efficientnet_b0": 224, "regnet_x_400mf": 224, "regnet_y_400mf": 224, "googlenet": 224, "inception_v3": 299, "convnext_tiny": 224,
+}
+EXTRA = {"googlenet": {"init_weights": False, "aux_logits": False}, "inception_v3": {"init_weights": False}}
+KEPT = 16  # numbers: bounds, exponents and the like keep their values
+
+
+def build(net):
+    """The network with parameters that all differ, so that the exporters merge none of them."""
+    torch.manual_seed(0)
+    model = getattr(torchvision.models, net)(weights=None, **EXTRA.get(net, {})).eval()
+    with torch.no_grad():
+        for value in list(model.parameters()) + [b for b in model.buffers() if b.is_floating_point()]:
+            value.uniform_(0.5, 1.5)
+    return model
+
+
+def export(net, exporter, path):
+    x = torch.zeros(2, 3, NETS[net], NETS[net])
+    names = {"input_names": ["input"], "output_names": ["logits"]}
+    if exporter == "dynamo":
+        batch = ({0: torch.export.Dim("N", min=1, max=4096)},)
+        torch.onnx.export(build(net), (x,), path, dynamo=True, dynamic_shapes=batch, external_data=False, verbose=False, **names)
+    else:
+        axes = {"input": {0: "N"}, "logits": {0: "N"}}
+        torch.onnx.export(build(net), x, path, dynamo=False, opset_version=int(exporter[2:]), dynamic_axes=axes, **names)
+
+
+def joins_a_sum(graph, name, initializers):
+    """True where a value reaches an Add of two activations by nothing but normalisation, scaling and transposition."""
+    readers = [n for n in graph.node if name in n.input]
+    if len(readers) != 1:
+        return False
+    node = readers[0]
+    constants = sum(i in initializers for i in node.input)
+    if node.op_type == "Add" and constants == 0:
+        return True
+    through = node.op_type in ("BatchNormalization", "Transpose") or (node.op_type in ("Mul", "Add") and constants == 1)
+    return through and joins_a_sum(graph, node.output[0], initializers)
+
+
+def rule(graph, tensor, initializers):
+    """Mean and spread of a constant's values, from where it is read: activations keep their size from layer to layer."""
+    node, index = next((n, list(n.input).index(tensor.name)) for n in graph.node if tensor.name in n.input)
+    dims, kind = list(tensor.dims), node.op_type
+    if kind == "Identity":
+        raise SystemExit(f"{tensor.name}: shared")
+    if kind in ("Conv", "Gemm", "MatMul") and index == 1:
+        transposed = kind == "MatMul" or (kind == "Gemm" and not any(a.name == "transB" and a.i for a in node.attribute))
+        fan = dims[0] if transposed else math.prod(dims[1:])
+        return 0.0, math.sqrt((0.25 if joins_a_sum(graph, node.output[0], initializers) else 2.0) / fan)
+    if kind == "BatchNormalization":
+        return (1.0, 0.0, 0.0, 1.0)[index - 1], 0.1
+    if kind == "LayerNormalization":
+        return (1.0, 0.0)[index - 1], 0.1
+    if kind == "Mul":
+        return (1.0, 0.1) if len(dims) == 1 else (0.5, 0.1)
+    if kind in ("Conv", "Gemm", "Add"):
+        return 0.0, 0.1
+    raise SystemExit(f"{tensor.name}: no rule for input {index} of {kind}")
+
+
+def strip(path, target):
+    model = onnx.load(path)
+    graph, rules, offset = model.graph, [], 0
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    for node in graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:], model.functions[:]
+    graph.doc_string = model.doc_string = ""
+    for info in list(graph.input) + list(graph.output):
+        info.doc_string = ""
+        del info.metadata_props[:]
+    initializers = {t.name for t in graph.initializer}
+    for tensor in graph.initializer:
+        count = math.prod(tensor.dims)
+        if tensor.data_type != TensorProto.FLOAT or count <= KEPT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+            continue
+        mean, spread = rule(graph, tensor, initializers)
+        rules.append(f"{count} {mean:g} {spread:.4g}")
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "weights.bin"), ("offset", offset), ("length", 4 * count)):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, str(value)
+        offset += 4 * count
+    with open(target + ".onnx", "wb") as file:
+        file.write(model.SerializeToString())
+    with open(target + ".txt", "w") as file:
+        file.write("\n".join(rules) + "\n")
+    kinds = sorted({n.op_type for n in graph.node})
+    print(os.path.basename(target), "opset", model.opset_import[0].version, "IR", model.ir_version, *kinds, flush=True)
+
+
+def main():
+    folder, nets = sys.argv[1], sys.argv[2:] or NETS
+    for net in nets:
+        for exporter in ("ts13", "ts17", "dynamo"):
+            with tempfile.TemporaryDirectory() as scratch:
+                path = os.path.join(scratch, "full.onnx")
+                export(net, exporter, path)
+                strip(path, os.path.join(folder, f"{net}.{exporter}"))
+
+
+main()
