@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Checks a network of the zoo against ONNX Runtime, with seeded constants and images.
+
+check.py float NETWORK EXPORTER      the outputs agree to 1e-4 of the largest
+check.py quantized NETWORK EXPORTER  W8A8 on 64 images: the error of the logits on 32 others is below 0.02 of their variance, and ONNX
+                                     Runtime computes from the written file what `uwc` does
+Needs numpy and onnxruntime. The environment names the programs `uwc` (UWC_PROGRAM) and `zoo` (UWC_ZOO), and a scratch folder (UWC_SCRATCH).
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+HERE = Path(__file__).resolve().parent
+SCRATCH = Path(os.environ["UWC_SCRATCH"])
+CALIBRATION, OTHERS = 64, 32
+
+
+def images(count, size, seed):
+    """Smooth noise, as images are: seeded values on grids of several widths, with straight lines between them."""
+    random, out = np.random.default_rng(seed), np.zeros((count, 3, size, size), np.float32)
+    for step in (8, 32, 128):
+        knots = random.standard_normal((count, 3, size // step + 2, size // step + 2)).astype(np.float32)
+        at = np.arange(size) // step
+        part = (np.arange(size) % step / step).astype(np.float32)
+        rows = knots[:, :, at] * (1 - part)[:, None] + knots[:, :, at + 1] * part[:, None]
+        out += rows[..., at] * (1 - part) + rows[..., at + 1] * part
+    return out
+
+
+def call(*words):
+    done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit(f"FAILED: status {done.returncode} of {' '.join(map(str, words))}\n{done.stdout}")
+
+
+def fill(network, exporter, folder):
+    """The network with its constants."""
+    shutil.copy(HERE / "networks" / f"{network}.{exporter}.onnx", folder / "model.onnx")
+    call(os.environ["UWC_ZOO"], "fill", HERE / "networks" / f"{network}.{exporter}.txt", folder / "weights.bin")
+    return folder / "model.onnx"
+
+
+def of_runtime(model, x, plain=False):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 2, 3
+    if plain:  # as the file says, without fusions that compute with integers
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def of_program(model, x, folder):
+    x.tofile(folder / "x.bin")
+    call(os.environ["UWC_ZOO"], "forward", model, folder / "x.bin", folder / "y.bin")
+    return np.fromfile(folder / "y.bin", np.float32).reshape(len(x), -1)
+
+
+def check_float(network, exporter, folder, size):
+    model, x = fill(network, exporter, folder), images(3, size, 1)
+    ours, theirs = of_program(model, x, folder), of_runtime(model, x)
+    difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    print(f"{network}.{exporter}: {difference:.1e} of the largest logit")
+    if not difference <= 1e-4:
+        sys.exit("FAILED: more than 1e-4")
+
+
+def check_quantized(network, exporter, folder, size):
+    model = fill(network, exporter, folder)
+    np.save(folder / "calibration.npy", images(CALIBRATION, size, 2))
+    np.save(folder / "others.npy", images(OTHERS, size, 3))
+    (folder / "run.yaml").write_text(f"""model: {model}
+data: {{calibration: calibration.npy, evaluation: others.npy, samples: {CALIBRATION}}}
+quantize: {{weight_bits: 8, activation_bits: 8}}
+""")
+    call(os.environ["UWC_PROGRAM"], "run", folder / "run.yaml", "-o", folder / "run", "-q")
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    x, written = images(3, size, 3), folder / "run" / "model.onnx"
+    ours, theirs = of_program(written, x, folder), of_runtime(written, x, plain=True)
+    difference = float(((ours - theirs) ** 2).mean() / theirs.var())
+    print(f"{network}.{exporter}: logit NMSE {metrics['logit_nmse']:.5f}, agreement {metrics['agreement']:.3f}, {len(metrics['units'])} units, "
+          f"ONNX Runtime differs by {difference:.1e} of the variance, {metrics['seconds']['total']:.0f} s")
+    if not (metrics["logit_nmse"] < 0.02 and difference < 0.1 * metrics["logit_nmse"]):
+        sys.exit("FAILED: more than 0.02, or another result in ONNX Runtime")
+
+
+def main(what, network, exporter):
+    folder = SCRATCH / f"{what}_{network}_{exporter}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    size = 299 if network == "inception_v3" else 224
+    try:
+        {"float": check_float, "quantized": check_quantized}[what](network, exporter, folder, size)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main(*sys.argv[1:])
