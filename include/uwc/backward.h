@@ -18,6 +18,8 @@ typedef struct uwc_backward uwc_backward;
 /* `in`, `out`: shapes as for uwc_kernel_create, the batch in front, constants with their own. Errors: SHAPE, UNSUPPORTED (Div; Softmax:
  * take uwc_cross_entropy; Linear on an input of rank 4), NOMEM. Local. */
 uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, uwc_shape out, uwc_backward **backward) UWC_MUST_USE;
+/* The operator has a gradient. Local. */
+bool uwc_backward_exists(uwc_op_kind kind);
 void uwc_backward_destroy(uwc_backward **backward);
 /* grad_in[i] = gradient by input i, constants (weights, bias) like activations; NULL: not wanted. accumulate[i]: it is added to what
  * grad_in[i] holds, otherwise that is overwritten; accumulate NULL: overwrite all. in[] and `out` hold the values of the forward pass,

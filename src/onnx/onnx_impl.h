@@ -87,6 +87,8 @@ typedef struct uwc_onnx__import {
 /* The one row per operator type that the importer knows. */
 typedef struct uwc_onnx__operator {
     const char *name;
+    int since;                    /* the first operator set, of those that are read, which has it */
+    const char *becomes, *limits; /* what activations become of it, "" where it takes constants only; what is supported, for the docs */
     uwc_status (*import)(uwc_onnx__import *im, const uwc_onnx__node *node);                 /* NULL: of constants only */
     uwc_status (*fold)(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_tensor **out); /* NULL: never computed */
 } uwc_onnx__operator;

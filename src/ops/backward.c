@@ -50,6 +50,10 @@ static uwc_backward_function function_of(uwc_op_kind kind) {
     return kind < UWC_OP_COUNT ? function[kind] : NULL;
 }
 
+bool uwc_backward_exists(uwc_op_kind kind) {
+    return function_of(kind) != NULL;
+}
+
 uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, uwc_shape out, uwc_backward **backward) {
     int least, most;
     *backward = NULL;
