@@ -136,8 +136,9 @@ typedef struct uwc_partition {
     int n_units;
 } uwc_partition;
 
-/* Single-entry, single-exit regions (post-dominators), chains merged up to `max_layers` weighted nodes; regions without weighted nodes join
- * a neighbour. Units are in topological order. Local. */
+/* Single-entry, single-exit regions (post-dominators), and those whose entries are several values that nothing but Concats reads (a layer
+ * of DenseNet); chains merged up to `max_layers` weighted nodes; regions without weighted nodes join a neighbour. Units are in topological
+ * order. Local. */
 uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) UWC_MUST_USE;
 void uwc_partition_destroy(uwc_partition **partition);
 
