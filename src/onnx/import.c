@@ -211,18 +211,36 @@ static uwc_status infer(const uwc_onnx__import *im, uwc_op *op, const int *in, i
     return UWC_OK;
 }
 
-uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
-                          int *index) {
+/* The operator as a node of the graph, named after the file's node, with a new value `output`. */
+static uwc_status add_node(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
+                           int *value, int *index) {
     uwc_shape shape;
-    int value;
     char *name;
     UWC_TRY(infer(im, op, in, n_in, &shape));
-    UWC_TRY(new_value(im, output, shape, NULL, &value));
+    UWC_TRY(new_value(im, output, shape, NULL, value));
     const char *base = node->name != NULL && node->name[0] != '\0' ? node->name : output;
     UWC_TRY(unique_name(uwc_graph_find_node, im->graph, NULL, base, &name));
-    uwc_status st = uwc_graph_add_node(im->graph, name, op, in, n_in, value, index);
+    uwc_status st = uwc_graph_add_node(im->graph, name, op, in, n_in, *value, index);
     uwc_free(&name);
-    UWC_TRY(st);
+    return st;
+}
+
+uwc_status uwc_onnx__emit_between(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op, const int *in, int n_in, int *value) {
+    char *base, *name = NULL;
+    UWC_TRY(uwc_format(&base, "%s.%s", node->output[0], uwc_op_name(op->kind)));
+    uwc_status st = unique_name(uwc_graph_find_value, im->graph, &im->names, base, &name);
+    if (st == UWC_OK) {
+        st = add_node(im, node, name, op, in, n_in, value, NULL);
+    }
+    uwc_free(&base);
+    uwc_free(&name);
+    return st;
+}
+
+uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
+                          int *index) {
+    int value;
+    UWC_TRY(add_node(im, node, output, op, in, n_in, &value, index));
     uwc_onnx__entry *entry = uwc_onnx__names_find(&im->names, output);
     entry->state = UWC_ONNX__ACTIVATION;
     entry->value = value;

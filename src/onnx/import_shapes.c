@@ -9,48 +9,6 @@ static uwc_status emit_reshape(uwc_onnx__import *im, const uwc_onnx__node *node,
     return uwc_onnx__emit_unary(im, node, &op);
 }
 
-/* torch.as_strided comes as all elements in one row, from which a Gather takes them in the same order: another name of the input until
- * then. */
-static bool flattens_for_gather(const uwc_onnx__import *im, const uwc_onnx__node *node, const int64_t *dim, int n) {
-    const uwc_onnx__entry *output = uwc_onnx__names_find(&im->names, node->output[0]), *input = uwc_onnx__input(im, node, 0);
-    bool private = n == 1 && dim[0] == -1 && output->n_readers == 1 && output->reader >= 0;
-    const uwc_onnx__node *reader = private ? im->file->node[output->reader] : NULL;
-    return reader != NULL && strcmp(reader->op_type, "Gather") == 0 && uwc_onnx__input(im, reader, 0) == output &&
-           input->quantizer.bits == 0;
-}
-
-static uwc_status import_flat(uwc_onnx__import *im, const uwc_onnx__node *node) {
-    uwc_onnx__entry *output = uwc_onnx__names_find(&im->names, node->output[0]);
-    uwc_shape shape;
-    UWC_TRY(uwc_onnx__value_shape(im, node, 0, &shape));
-    output->state = UWC_ONNX__ACTIVATION;
-    output->value = uwc_onnx__input(im, node, 0)->value;
-    output->is_flat = true;
-    return UWC_OK;
-}
-
-/* With the batch counted as 1 the indices must be 0, 1, 2 ...; what they are for more images follows, as images are not mixed. */
-uwc_status uwc_onnx__import_gather(uwc_onnx__import *im, const uwc_onnx__node *node) {
-    const uwc_onnx__entry *input = uwc_onnx__input(im, node, 0);
-    uwc_op op = uwc_op_make(UWC_OP_RESHAPE);
-    const uwc_tensor *index;
-    int axis;
-    UWC_TRY(uwc_onnx__constant(im, node, 1, &index));
-    UWC_TRY(uwc_onnx__attribute_axis(node, "axis", 0, &axis));
-    UWC_CHECK(index != NULL && index->dtype == UWC_I64, UWC_E_FORMAT, "indices are missing or not int64");
-    UWC_CHECK(input != NULL && input->is_flat && axis == 0 && index->shape.rank > 0, UWC_E_UNSUPPORTED,
-              "of activations only behind a Reshape to one dimension");
-    int64_t count = uwc_shape_count(index->shape);
-    UWC_CHECK(count == uwc_shape_count(im->graph->value[input->value].shape), UWC_E_UNSUPPORTED, "of a part of the elements");
-    for (int64_t i = 0; i < count; i++) {
-        UWC_CHECK(index->i64[i] == i, UWC_E_UNSUPPORTED, "index %lld in place %lld: another order of elements", (long long)index->i64[i],
-                  (long long)i);
-    }
-    im->edge[input->value].other_raw = true;
-    op.target = index->shape;
-    return uwc_onnx__emit(im, node, node->output[0], &op, &input->value, 1, NULL);
-}
-
 uwc_status uwc_onnx__import_reshape(uwc_onnx__import *im, const uwc_onnx__node *node) {
     int64_t dim[UWC_MAX_RANK];
     bool allow_zero;
@@ -62,7 +20,8 @@ uwc_status uwc_onnx__import_reshape(uwc_onnx__import *im, const uwc_onnx__node *
         UWC_CHECK(dim[i] >= -1 && dim[i] <= INT32_MAX && !(allow_zero && dim[i] == 0), UWC_E_SHAPE, "dimension %d of the target is %lld", i,
                   (long long)dim[i]);
     }
-    return flattens_for_gather(im, node, dim, n) ? import_flat(im, node) : emit_reshape(im, node, uwc_shape_make(n, dim));
+    return uwc_onnx__flattens_for_gather(im, node, dim, n) ? uwc_onnx__import_flat(im, node)
+                                                           : emit_reshape(im, node, uwc_shape_make(n, dim));
 }
 
 uwc_status uwc_onnx__import_flatten(uwc_onnx__import *im, const uwc_onnx__node *node) {

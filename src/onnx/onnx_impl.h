@@ -122,6 +122,9 @@ uwc_status uwc_onnx__add_constant(uwc_onnx__import *im, const char *name, uwc_te
 /* Infers the operator, adds it with its output value `output` (a name of the file); *index (may be NULL) = the graph's node. */
 uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
                           int *index) UWC_MUST_USE;
+/* The same where the file has no name for the result: *value, which another operator of the same node reads. */
+uwc_status uwc_onnx__emit_between(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op, const int *in, int n_in,
+                                  int *value) UWC_MUST_USE;
 /* The commonest case: an operator with one activation as input. */
 uwc_status uwc_onnx__emit_unary(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op) UWC_MUST_USE;
 /* Value of the graph behind input `index`, an activation or a float constant; a constant that several nodes read is one value. */
@@ -223,6 +226,10 @@ typedef struct uwc_onnx__slice {
     int64_t start[UWC_MAX_RANK], end[UWC_MAX_RANK], step[UWC_MAX_RANK];
 } uwc_onnx__slice;
 uwc_status uwc_onnx__slice_read(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, uwc_onnx__slice *out) UWC_MUST_USE;
+/* Reshape to one dimension that only a Gather reads (docs/formats/onnx.md): whether `node`, with the target dim[n], is one, and its import.
+ */
+bool uwc_onnx__flattens_for_gather(const uwc_onnx__import *im, const uwc_onnx__node *node, const int64_t *dim, int n);
+uwc_status uwc_onnx__import_flat(uwc_onnx__import *im, const uwc_onnx__node *node) UWC_MUST_USE;
 /* The axes of ReduceMean, Squeeze or Unsqueeze (attribute or input 1) as a mask over `rank` dimensions; *n = -1 where there are none. */
 uwc_status uwc_onnx__axes(uwc_onnx__import *im, const uwc_onnx__node *node, int rank, bool *mask, int *n) UWC_MUST_USE;
 /* The shape with the axes of Squeeze taken out (all of length 1 where the node names none), or with those of Unsqueeze put in; axes in

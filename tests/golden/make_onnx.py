@@ -330,7 +330,9 @@ def refused():
     bad("operator_domain", "UNSUPPORTED", "com.microsoft", [helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")])
     bad("operator_domain_known_name", "UNSUPPORTED", "other.Relu", [helper.make_node("Relu", ["x"], ["y"], domain="other")])
     bad("floor_of_activation", "UNSUPPORTED", "constants only", [node("Floor", "x", "y")])
-    bad("gather_of_activation", "UNSUPPORTED", "behind a Reshape", [node("Gather", "x,i", "y")], [ints("i", 0)])
+    bad("gather_of_activation", "UNSUPPORTED", "several places", [node("Gather", "x,i", "y", axis=1)], [ints("i", 0)])
+    bad("gather_batch", "UNSUPPORTED", "one of the images", [node("Gather", "x,i", "y")], [tensor("i", np.int64(0))])
+    bad("gather_outside", "SHAPE", "index 4 of 4", [node("Gather", "x,i", "y", axis=1)], [tensor("i", np.int64(4))])
     bad("max_pool_indices", "UNSUPPORTED", "first output", [node("MaxPool", "x", "p,i", kernel_shape=[2, 2]), node("Add", "p,i", "y")])
     bad("dropout_mask", "UNSUPPORTED", "first output", [node("Dropout", "x", "p,y")])
     bad("dropout_training", "UNSUPPORTED", "training_mode", [node("Dropout", "x,,t", "y")], [tensor("t", np.array(True))])
@@ -519,6 +521,9 @@ def parts():
     inits = [ints("all", -1), tensor("zero", np.int64(0)), tensor("one", np.int64(1)), ints("many", 24), ints("ax", 1, 2), tensor("inner", np.arange(24, dtype=np.int64).reshape(1, 6, 4))]
     good("as_strided", strided, inits, shape=(1, 4, 3, 2), opset=18)
     good("chain_range", [node("Range", "a,b,c", "t"), node("Reshape", "x,t", "y")], [tensor("a", np.int64(1)), tensor("b", np.int64(9)), tensor("c", np.int64(3))], shape=(1, 7, 4), batch=1)
+    good("gather_one", [node("Gather", "x,i", "g", axis=1), node("Gather", "x,j", "h", axis=-1), node("Unsqueeze", "g,ax", "u"), node("Concat", "u,x", "y", axis=1)],
+         [tensor("i", np.int64(2)), tensor("j", np.int64(-1)), ints("ax", 1)], check=False)
+    good("gather_row", [node("Gather", "x,i", "y", axis=2)], [tensor("i", np.int64(-2))])
     bad("as_strided_order", "UNSUPPORTED", "another order", strided, inits[:-1] + [tensor("inner", np.arange(24, dtype=np.int64)[::-1].reshape(1, 6, 4).copy())], shape=(1, 4, 3, 2), opset=18)
     bad("as_strided_part", "UNSUPPORTED", "a part", strided, inits[:-1] + [tensor("inner", np.arange(12, dtype=np.int64).reshape(1, 6, 2))], shape=(1, 4, 3, 2), opset=18)
     bad("split_batch", "UNSUPPORTED", "of the batch", [node("Split", "x", "a,b", axis=0)] + add)

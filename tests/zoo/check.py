@@ -2,8 +2,9 @@
 """Checks a network of the zoo against ONNX Runtime, with seeded constants and images.
 
 check.py float NETWORK EXPORTER      the outputs agree to 1e-4 of the largest
-check.py quantized NETWORK EXPORTER  W8A8 on 32 images: the error of the logits on 16 others is below 0.02 of their variance, and ONNX
-                                     Runtime computes from the written file what `uwc` does. Networks of many parameters, whose
+check.py quantized NETWORK EXPORTER  W8A8 on 32 images: the error of the logits on 16 others is below 0.02 of their variance and 0.2
+                                     of their variance between images, and ONNX Runtime makes the same error from the written file (not
+                                     the same numbers: where a level falls the other way, the next layer sees a step). Networks of many parameters, whose
                                      reconstruction would take an hour, have their weights rounded to the nearest level.
 Needs numpy and onnxruntime. The environment names the programs `uwc` (UWC_PROGRAM) and `zoo` (UWC_ZOO), and a scratch folder (UWC_SCRATCH).
 """
@@ -50,7 +51,7 @@ def fill(network, exporter, folder):
 
 def parameters(network, exporter):
     lines = (HERE / "networks" / f"{network}.{exporter}.txt").read_text().splitlines()
-    return sum(int(line.split()[0]) for line in lines)
+    return sum(int(np.prod([int(word) for word in line.split()[:3]])) for line in lines)
 
 
 def of_runtime(model, x, plain=False):
@@ -89,13 +90,17 @@ reconstruct: {{method: {method}}}
 """)
     call(os.environ["UWC_PROGRAM"], "run", folder / "run.yaml", "-o", folder / "run", "-q")
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    x, written = images(3, size, 3), folder / "run" / "model.onnx"
-    ours, theirs = of_program(written, x, folder), of_runtime(written, x, plain=True)
-    difference = float(((ours - theirs) ** 2).mean() / theirs.var())
-    print(f"{network}.{exporter}, {method}: logit NMSE {metrics['logit_nmse']:.5f}, agreement {metrics['agreement']:.3f}, {len(metrics['units'])} units, "
-          f"ONNX Runtime differs by {difference:.1e} of the variance, {metrics['seconds']['total']:.0f} s")
-    if not (metrics["logit_nmse"] < 0.02 and difference < 0.1 * metrics["logit_nmse"]):
-        sys.exit("FAILED: more than 0.02, or another result in ONNX Runtime")
+    x, written = images(OTHERS, size, 3), folder / "run" / "model.onnx"
+    floats, ours, theirs = of_program(model, x, folder), of_program(written, x, folder), of_runtime(written, x, plain=True)
+    runtime = float(((theirs - floats) ** 2).mean() / floats.var())
+    between = float(((ours - floats) ** 2).mean() / (floats - floats.mean(axis=0)).var())  # what all images share does not count
+    nmse = metrics["logit_nmse"]
+    print(f"{network}.{exporter}, {method}: logit NMSE {nmse:.5f} ({between:.4f} of the variance between images), {runtime:.5f} in ONNX Runtime, "
+          f"agreement {metrics['agreement']:.3f}, {len(metrics['units'])} units, {metrics['seconds']['total']:.0f} s")
+    if not (nmse < 0.02 and between < 0.2):
+        sys.exit("FAILED: more than 0.02, or more than 0.2 of the variance between images")
+    if not 0.5 * nmse < runtime + 1e-6 < 2 * nmse + 2e-6:
+        sys.exit("FAILED: another network in ONNX Runtime")
 
 
 def main(what, network, exporter):

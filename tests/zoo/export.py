@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exports the architectures of the zoo from torchvision, without their weights: NET.EXPORTER.onnx, whose float constants lie in
 `weights.bin` beside it (external data that is not there), and NET.EXPORTER.txt, from which the test's `fill` makes that
-file: a line `COUNT MEAN SPREAD` per constant. Needs torch, torchvision, onnx, onnxscript. Usage: export.py FOLDER [NET...]"""
+file: a line `OUTER SUMMED INNER MEAN SPREAD` per constant (weights.h). Needs torch, torchvision, onnx, onnxscript. Usage: export.py FOLDER [NET...]"""
 import math
 import os
 import sys
@@ -18,6 +18,7 @@ NETS = {
     "efficientnet_b0": 224, "regnet_x_400mf": 224, "regnet_y_400mf": 224, "googlenet": 224, "inception_v3": 299, "convnext_tiny": 224,
 }
 EXTRA = {"googlenet": {"init_weights": False, "aux_logits": False}, "inception_v3": {"init_weights": False}}
+LEAST_BALANCED = 16  # inputs
 KEPT = 16  # numbers: bounds, exponents and the like keep their values
 
 
@@ -55,24 +56,47 @@ def joins_a_sum(graph, name, initializers):
     return through and joins_a_sum(graph, node.output[0], initializers)
 
 
+def is_rectified(graph, name):
+    """True where a value comes out of an activation function, perhaps pooled, joined or moved."""
+    made = [n for n in graph.node if name in n.output]
+    if not made or made[0].op_type in ("Conv", "Gemm", "MatMul", "Add", "BatchNormalization", "LayerNormalization"):
+        return False
+    return made[0].op_type in ("Relu", "Clip", "HardSwish", "Gelu", "Mul") or is_rectified(graph, made[0].input[0])
+
+
+def is_gated(graph, name):
+    """True behind a squeeze-and-excitation gate, which is about one half."""
+    made = [n for n in graph.node if name in n.output]
+    if not made or made[0].op_type != "Mul":
+        return False
+    gates = [n for n in graph.node if n.op_type in ("Sigmoid", "HardSigmoid") and n.output[0] in made[0].input]
+    return bool(gates) and gates[0].input[0] not in made[0].input
+
+
 def rule(graph, tensor, initializers):
-    """Mean and spread of a constant's values, from where it is read: activations keep their size from layer to layer."""
+    """A constant's line, from where it is read: activations keep their size from layer to layer. Weights of many inputs sum up to zero over
+    them, as the means of activations that were rectified would else be all that is left after some layers, and images would not matter."""
     node, index = next((n, list(n.input).index(tensor.name)) for n in graph.node if tensor.name in n.input)
     dims, kind = list(tensor.dims), node.op_type
     if kind == "Identity":
         raise SystemExit(f"{tensor.name}: shared")
     if kind in ("Conv", "Gemm", "MatMul") and index == 1:
         transposed = kind == "MatMul" or (kind == "Gemm" and not any(a.name == "transB" and a.i for a in node.attribute))
-        fan = dims[0] if transposed else math.prod(dims[1:])
-        return 0.0, math.sqrt((0.25 if joins_a_sum(graph, node.output[0], initializers) else 2.0) / fan)
+        outer, summed, inner = (1, dims[0], dims[1]) if transposed else (dims[0], dims[1], math.prod(dims[2:]))
+        balanced = summed >= LEAST_BALANCED
+        gain = 1.0 if not is_rectified(graph, node.input[0]) else 3.0 if balanced else 2.0  # over the variance, or the mean square
+        gain *= 4.0 if is_gated(graph, node.input[0]) else 1.0
+        spread = math.sqrt(gain * (0.2 if joins_a_sum(graph, node.output[0], initializers) else 1.0) / (summed * (1 if transposed else inner)))
+        return (outer, summed, inner) if balanced else (math.prod(dims), 1, 1), 0.0, spread
+    whole = (math.prod(dims), 1, 1)
     if kind == "BatchNormalization":
-        return (1.0, 0.0, 0.0, 1.0)[index - 1], (0.1, 0.03, 0.03, 0.1)[index - 1]
+        return whole, (1.0, 0.0, 0.0, 1.0)[index - 1], (0.1, 0.03, 0.03, 0.1)[index - 1]
     if kind == "LayerNormalization":
-        return (1.0, 0.0)[index - 1], 0.1
+        return whole, (1.0, 0.0)[index - 1], 0.1
     if kind == "Mul":
-        return (1.0, 0.1) if len(dims) == 1 else (0.5, 0.1)
+        return whole, 1.0 if len(dims) == 1 else 0.5, 0.1
     if kind in ("Conv", "Gemm", "Add"):
-        return 0.0, 0.03
+        return whole, 0.0, 0.03
     raise SystemExit(f"{tensor.name}: no rule for input {index} of {kind}")
 
 
@@ -107,8 +131,8 @@ def strip(path, target):
         if tensor.data_type != TensorProto.FLOAT or count <= KEPT:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
             continue
-        mean, spread = rule(graph, tensor, initializers)
-        rules.append(f"{count} {mean:g} {spread:.4g}")
+        extent, mean, spread = rule(graph, tensor, initializers)
+        rules.append(f"{extent[0]} {extent[1]} {extent[2]} {mean:g} {spread:.4g}")
         tensor.ClearField("raw_data")
         tensor.ClearField("float_data")
         tensor.data_location = TensorProto.EXTERNAL
@@ -134,4 +158,5 @@ def main():
                 strip(path, os.path.join(folder, f"{net}.{exporter}"))
 
 
-main()
+if __name__ == "__main__":
+    main()

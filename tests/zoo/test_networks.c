@@ -51,10 +51,10 @@ static void leave_place(const place *own) {
 static int64_t table_bytes(const char *table) {
     FILE *from = fopen(table, "r");
     int64_t sum = 0;
-    long long count;
+    zoo_constant c;
     assert_non_null(from);
-    while (fscanf(from, "%lld %*f %*f", &count) == 1) {
-        sum += 4 * (int64_t)count;
+    while (zoo_read_constant(from, &c)) {
+        sum += 4 * (int64_t)zoo_count(&c);
     }
     fclose(from);
     assert_true(sum > 0);
