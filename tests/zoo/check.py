@@ -84,7 +84,7 @@ def check_quantized(network, exporter, folder, size):
     np.save(folder / "calibration.npy", images(CALIBRATION, size, 2))
     np.save(folder / "others.npy", images(OTHERS, size, 3))
     (folder / "run.yaml").write_text(f"""model: {model}
-data: {{calibration: calibration.npy, evaluation: others.npy, samples: {CALIBRATION}}}
+data: {{calibration: calibration.npy, evaluation: others.npy, samples: {CALIBRATION}, preprocess: {{scale: 1, mean: 0, std: 1}}}}
 quantize: {{weight_bits: 8, activation_bits: 8}}
 reconstruct: {{method: {method}}}
 """)
