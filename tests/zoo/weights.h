@@ -1,5 +1,6 @@
 /* Seeded values for the constants of a network of the zoo: its table has a line `OUTER SUMMED INNER MEAN SPREAD` per constant
- * [OUTER,SUMMED,INNER], in the order in which they lie in `weights.bin`. With SUMMED > 1 the sums over that axis are zero. */
+ * [OUTER,SUMMED,INNER], in the order in which they lie in `weights.bin`. With SUMMED > 1 a tenth of the mean over
+ * that axis is taken out. */
 #ifndef UWC_TEST_ZOO_WEIGHTS_H
 #define UWC_TEST_ZOO_WEIGHTS_H
 
@@ -26,6 +27,8 @@ static inline float zoo_value(uint64_t index) {
     return (float)(sum - 2 * 65535) * (1.7320508f / 65536);
 }
 
+#define ZOO_BALANCE 0.1
+
 typedef struct zoo_constant {
     uint64_t outer, summed, inner;
     float mean, spread;
@@ -50,7 +53,7 @@ static inline void zoo_fill_block(const zoo_constant *c, uint64_t first, float *
             sum += (double)block[i * c->inner + k];
         }
         for (uint64_t i = 0; i < c->summed; i++) {
-            block[i * c->inner + k] -= (float)(sum / (double)c->summed);
+            block[i * c->inner + k] -= (float)(ZOO_BALANCE * sum / (double)c->summed);
         }
     }
 }
