@@ -67,8 +67,9 @@ int uwc_graph_find_node(const uwc_graph *graph, const char *name);
 /* Sorts the nodes topologically (stable), infers every shape for one image, checks all that later floors rely on: one producer per value,
  * no cycle, no missing input, finite constants, batch in front. Errors name the node. Local. */
 uwc_status uwc_graph_finish(uwc_graph *graph) UWC_MUST_USE;
-/* Folds BatchNormalization into the Conv or Linear in front of it (or turns it into a depthwise Conv), drops Identity and nodes and values
- * that reach no output. Local. */
+/* Makes one operator of the chains that write out Silu, HardSwish, Gelu and LayerNormalization; brings what works on [N,H,W,C] between two
+ * Transposes to [N,C,H,W]; folds BatchNormalization and factors per channel into the Conv or Linear in front of them (a BatchNormalization
+ * without one becomes a depthwise Conv); drops Identity and nodes and values that reach no output. Local. */
 uwc_status uwc_graph_simplify(uwc_graph *graph) UWC_MUST_USE;
 /* A hash of everything that determines results: structure, attributes, constants. Local. */
 uwc_status uwc_graph_hash(const uwc_graph *graph, uint64_t *out) UWC_MUST_USE;
@@ -135,8 +136,9 @@ typedef struct uwc_partition {
     int n_units;
 } uwc_partition;
 
-/* Single-entry, single-exit regions (post-dominators), chains merged up to `max_layers` weighted nodes; regions without weighted nodes join
- * a neighbour. Units are in topological order. Local. */
+/* Single-entry, single-exit regions (post-dominators), and those whose entries are several values that nothing but Concats reads (a layer
+ * of DenseNet); chains merged up to `max_layers` weighted nodes; regions without weighted nodes join a neighbour. Units are in topological
+ * order. Local. */
 uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) UWC_MUST_USE;
 void uwc_partition_destroy(uwc_partition **partition);
 

@@ -8,6 +8,10 @@
 uwc_status uwc_graph__sort(uwc_graph *graph);
 /* Drops nodes that reach no output and values that nobody uses; indices change. */
 uwc_status uwc_graph__prune(uwc_graph *graph);
+/* Chains of operators become the one operator that they write out. */
+uwc_status uwc_graph__fuse(uwc_graph *graph);
+/* Operators between a Transpose to channels last and one back work on channels first instead. */
+uwc_status uwc_graph__channels_first(uwc_graph *graph);
 /* Frees what a node or value owns. */
 void uwc_graph__clear_node(uwc_node *node);
 void uwc_graph__clear_value(uwc_value *value);

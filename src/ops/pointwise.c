@@ -57,16 +57,30 @@ static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tenso
     return UWC_OK;
 }
 
-/* Sigmoid and Tanh by oneDNN, which has vector code for the exponential. The state is the primitive. */
+static dnnl_alg_kind_t algorithm(uwc_op_kind kind) {
+    switch (kind) {
+    case UWC_OP_SIGMOID:
+        return dnnl_eltwise_logistic;
+    case UWC_OP_TANH:
+        return dnnl_eltwise_tanh;
+    case UWC_OP_SILU:
+        return dnnl_eltwise_swish;
+    default:
+        return dnnl_eltwise_gelu_erf;
+    }
+}
+
+/* Sigmoid, Tanh, Silu and Gelu by oneDNN, which has vector code for the exponential. The state is the primitive. */
 static uwc_status prepare_sigmoid(uwc_kernel *kernel, const uwc_tensor *const *constant) {
     (void)constant;
     const char *name = uwc_op_name(kernel->op.kind);
-    dnnl_alg_kind_t algorithm = kernel->op.kind == UWC_OP_SIGMOID ? dnnl_eltwise_logistic : dnnl_eltwise_tanh;
     dnnl_memory_desc_t flat;
     dnnl_eltwise_desc_t desc;
     UWC_TRY(uwc_calloc(1, sizeof(uwc_ops__primitive), &kernel->state));
     UWC_TRY(uwc_ops__describe(name, uwc_shape_1d(uwc_shape_count(kernel->out)), dnnl_x, &flat));
-    UWC_TRY(uwc_ops__dnnl(name, "descriptor", dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, algorithm, &flat, 0, 0)));
+    const float alpha = 1; /* of swish */
+    UWC_TRY(uwc_ops__dnnl(name, "descriptor",
+                          dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, algorithm(kernel->op.kind), &flat, alpha, 0)));
     UWC_TRY(uwc_ops__primitive_open(kernel->state, name, &desc));
     UWC_TRY(uwc_ops__primitive_add(kernel->state, DNNL_ARG_SRC, false));
     return uwc_ops__primitive_add(kernel->state, DNNL_ARG_DST, false);
