@@ -467,6 +467,7 @@ static void test_given_folder_that_cannot_be_packed_expect_no_file(void **state)
     put_text(*state, "file.h5", "");
     char *file = folder_path(*state, "file.h5"), *nowhere = folder_path(*state, "nowhere/none.h5");
     expect_error(uwc_dataset_pack(file, &plain, NULL, packed), UWC_E_FORMAT, "not a folder");
+    put_golden(folder, "b.jpg", "rgb.png");
     expect_error(uwc_dataset_pack(folder, &plain, NULL, nowhere), UWC_E_IO, "nowhere/none.h5");
     uwc_free(&file);
     uwc_free(&nowhere);
