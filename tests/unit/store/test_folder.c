@@ -7,60 +7,9 @@
 
 #include "support/expect.h"
 #include "support/folder.h"
+#include "images.h"
 #include <sys/resource.h>
 #include <uwc/store.h>
-
-static const uwc_preprocess plain = {.scale = 1.0, .std = {1.0, 1.0, 1.0}};
-
-/* The images of the golden tests and what Pillow makes of them. */
-static char *golden(const char *name) {
-    char *here, *path;
-    expect_ok(uwc_path_folder(__FILE__, &here));
-    expect_ok(uwc_format(&path, "%s/../../golden/images/%s", here, name));
-    uwc_free(&here);
-    return path;
-}
-
-static char *make_folder(const char *parent, const char *name) {
-    char *path = folder_path(parent, name);
-    expect_ok(uwc_folder_make(path));
-    return path;
-}
-
-static void put_file(const char *folder, const char *name, const void *data, size_t bytes) {
-    char *path = folder_path(folder, name);
-    folder_write(path, data, bytes);
-    uwc_free(&path);
-}
-
-static void put_text(const char *folder, const char *name, const char *text) {
-    put_file(folder, name, text, strlen(text));
-}
-
-static void read_golden(const char *name, char **data, size_t *bytes) {
-    char *path = golden(name);
-    expect_ok(uwc_file_read(path, data, bytes));
-    uwc_free(&path);
-}
-
-static void put_golden(const char *folder, const char *as, const char *name) {
-    char *data;
-    size_t bytes;
-    read_golden(name, &data, &bytes);
-    put_file(folder, as, data, bytes);
-    uwc_free(&data);
-}
-
-/* Image `image` of a folder, all of it. */
-static uwc_tensor *read_one(const char *folder, const uwc_preprocess *p, int64_t image) {
-    uwc_dataset *dataset;
-    uwc_tensor *out;
-    expect_ok(uwc_dataset_open(folder, p, NULL, &dataset));
-    expect_ok(uwc_tensor_activation(uwc_dataset_shape(dataset), &out));
-    expect_ok(uwc_dataset_read(dataset, image, out));
-    uwc_dataset_close(&dataset);
-    return out;
-}
 
 static void check_golden(const char *parent, const char *name, int64_t side, int64_t height, int64_t width, int most) {
     char *folder = make_folder(parent, name), *expected, *file;
@@ -90,15 +39,17 @@ static void check_golden(const char *parent, const char *name, int64_t side, int
 }
 
 static void test_given_png_of_each_kind_expect_pixels(void **state) {
-    const char *const name[] = {"rgb.png",   "grey.png",       "bits.png", "palette.png",   "palette_clear.png", "clear_colour.png",
-                                "alpha.png", "grey_alpha.png", "deep.png", "deep_grey.png", "interlaced.png"};
+    const char *const name[] = {
+        "rgb.png",   "grey.png",       "bits.png", "two_bits.png",  "palette.png",    "palette_clear.png",   "clear_colour.png",
+        "alpha.png", "grey_alpha.png", "deep.png", "deep_grey.png", "deep_alpha.png", "deep_grey_alpha.png", "interlaced.png"};
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
         check_golden(*state, name[i], 0, 19, 29, 0);
     }
 }
 
 static void test_given_jpeg_of_each_kind_expect_pixels(void **state) {
-    const char *const name[] = {"rgb.jpg", "sharp.jpg", "halved.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg"};
+    const char *const name[] = {"rgb.jpg",  "sharp.jpg",      "halved.jpg", "progressive.jpg", "grey.jpg",
+                                "cmyk.jpg", "cmyk_plain.jpg", "ycck.jpg",   "kept_rgb.jpg"};
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
         check_golden(*state, name[i], 0, 19, 29, 2);
     }
@@ -111,6 +62,8 @@ static void test_given_exif_orientation_expect_turned_image(void **state) {
         check_golden(*state, name, 0, orientation < 5 ? 19 : 29, orientation < 5 ? 29 : 19, 2);
     }
     check_golden(*state, "turned6.jpg", 12, 18, 12, 2);
+    check_golden(*state, "turned6.png", 0, 29, 19, 0);
+    check_golden(*state, "turned8_late.png", 0, 29, 19, 0);
 }
 
 static void test_given_resize_expect_antialiased_bilinear(void **state) {
