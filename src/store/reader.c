@@ -126,7 +126,9 @@ static uwc_status fill(uwc_reader *r, const uwc_span *span, int threads) {
     int64_t most;
     UWC_TRY(check_spans(r->dataset, span, r->n_spans, &most));
     UWC_TRY(uwc_calloc(r->n_spans, sizeof *r->span, &r->span));
-    memcpy(r->span, span, (size_t)r->n_spans * sizeof *span);
+    for (int i = 0; i < r->n_spans; i++) {
+        r->span[i] = span[i];
+    }
     bool ahead = r->dataset->source.concurrent;
     for (int i = 0; i < (ahead ? SLOTS : 1); i++) {
         UWC_TRY(uwc_tensor_activation(uwc_shape_batch(r->dataset->shape, most), &r->slot[i].images));
