@@ -112,8 +112,9 @@ typedef struct uwc_placement {
 uwc_status uwc_dataset_placement(const uwc_dataset *dataset, int64_t image, uwc_placement *out) UWC_MUST_USE;
 
 /* Packs the chosen images of a folder into HDF5: resized and cropped or letterboxed as `preprocess` says, uint8 RGB [N,3,H,W], labels.
- * Local. */
-uwc_status uwc_dataset_pack(const char *folder, const uwc_preprocess *preprocess, const uwc_choice *choice, const char *path) UWC_MUST_USE;
+ * `threads` threads decode; the bytes do not depend on them. Local. */
+uwc_status uwc_dataset_pack(const char *folder, const uwc_preprocess *preprocess, const uwc_choice *choice, int threads,
+                            const char *path) UWC_MUST_USE;
 
 /* ---- reader: batches that are decoded while the caller works on the one before -------------------------------------------------- */
 

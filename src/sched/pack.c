@@ -19,7 +19,7 @@ uwc_status uwc_pack_folder(const uwc_config *config, const char *folder, const c
     }
     if (st == UWC_OK) {
         const uwc_choice choice = {.bad = numbers, .n_bad = bad.count};
-        st = uwc_dataset_pack(folder, &preprocess, &choice, path);
+        st = uwc_dataset_pack(folder, &preprocess, &choice, settings.threads, path);
     }
     uwc_free(&numbers);
     uwc_sched__bad_images_free(&bad);

@@ -119,31 +119,19 @@ int64_t uwc_dataset_label(const uwc_dataset *dataset, int64_t image) {
     return dataset->source.labels[uwc_store__dataset_place(dataset, image)];
 }
 
-static uwc_status read_picture(const uwc_dataset *dataset, int64_t place, const char *name, uwc_shape shape, uwc_store__work *work,
-                               uwc_store__picture *out) {
-    uwc_store__picture raw;
+static uwc_status read_named(const uwc_dataset *dataset, int64_t place, const char *name, uwc_shape shape, uwc_store__work *work,
+                             float *out) {
+    uwc_store__picture raw, framed;
     UWC_TRY(dataset->source.read(dataset->source.self, place, &work->pixels, &raw));
-    UWC_TRY(uwc_store__frame(&dataset->preprocess, name, &raw, work, out));
-    return uwc_store__check_alike(name, out, shape.dim[1], shape.dim[2], shape.dim[3]);
-}
-
-uwc_status uwc_store__dataset_picture(const uwc_dataset *dataset, int64_t place, uwc_shape shape, uwc_store__work *work,
-                                      uwc_store__picture *out) {
-    char *name;
-    UWC_TRY(dataset->source.name(dataset->source.self, place, &name));
-    uwc_status st = read_picture(dataset, place, name, shape, work, out);
-    uwc_free(&name);
-    return st;
+    UWC_TRY(uwc_store__frame(&dataset->preprocess, name, &raw, work, &framed));
+    UWC_TRY(uwc_store__check_alike(name, &framed, shape.dim[1], shape.dim[2], shape.dim[3]));
+    return uwc_store__normalise(&dataset->preprocess, name, &framed, out);
 }
 
 uwc_status uwc_store__dataset_image(const uwc_dataset *dataset, int64_t place, uwc_shape shape, uwc_store__work *work, float *out) {
     char *name;
-    uwc_store__picture picture;
     UWC_TRY(dataset->source.name(dataset->source.self, place, &name));
-    uwc_status st = read_picture(dataset, place, name, shape, work, &picture);
-    if (st == UWC_OK) {
-        st = uwc_store__normalise(&dataset->preprocess, name, &picture, out);
-    }
+    uwc_status st = read_named(dataset, place, name, shape, work, out);
     uwc_free(&name);
     return st;
 }

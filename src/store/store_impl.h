@@ -245,11 +245,8 @@ struct uwc_dataset {
 uwc_status uwc_store__dataset_create(const char *path, const uwc_preprocess *preprocess, const uwc_choice *choice, uwc_dataset **out);
 /* The shape that an image of the source comes out with. */
 uwc_status uwc_store__dataset_shape(const uwc_dataset *dataset, int64_t place, uwc_shape *out);
-/* One image of the source, resized and cropped or letterboxed to `shape` ([1,C,H,W]). Both by several threads at once where the source
- * allows it, each with its own `work`. */
-uwc_status uwc_store__dataset_picture(const uwc_dataset *dataset, int64_t place, uwc_shape shape, uwc_store__work *work,
-                                      uwc_store__picture *out);
-/* One image of the source, preprocessed, as `shape` ([1,C,H,W]) into out[H][W][C]. */
+/* One image of the source, preprocessed, as `shape` ([1,C,H,W]) into out[H][W][C]. By several threads at once where the source allows it,
+ * each with its own `work`. */
 uwc_status uwc_store__dataset_image(const uwc_dataset *dataset, int64_t place, uwc_shape shape, uwc_store__work *work, float *out);
 /* The number in the source. */
 int64_t uwc_store__dataset_place(const uwc_dataset *dataset, int64_t image);

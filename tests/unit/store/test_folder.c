@@ -393,7 +393,7 @@ static void test_given_packed_folder_expect_same_bits(void **state) {
             put_text(folder, "labels.txt", "d.png 5\nb.jpg -1\na.png 999\n");
         }
         for (int i = 0; i < 2; i++) {
-            expect_ok(uwc_dataset_pack(folder, &p, NULL, packed));
+            expect_ok(uwc_dataset_pack(folder, &p, NULL, 1 + 3 * i, packed));
             expect_ok(uwc_file_read(packed, &bytes[i], &size[i]));
         }
         check_packed(folder, packed, &p);
@@ -411,17 +411,17 @@ static void test_given_folder_that_cannot_be_packed_expect_no_file(void **state)
          *temporary = folder_path(*state, "none.h5.tmp");
     put_golden(folder, "a.png", "rgb.png");
     put_golden(folder, "b.jpg", "turned6.jpg");
-    expect_error(uwc_dataset_pack(folder, &plain, NULL, packed), UWC_E_SHAPE, "b.jpg");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, packed), UWC_E_SHAPE, "b.jpg");
     put_text(folder, "b.jpg", "no image");
-    expect_error(uwc_dataset_pack(folder, &plain, NULL, packed), UWC_E_FORMAT, "b.jpg");
-    expect_error(uwc_dataset_pack(packed, &plain, NULL, packed), UWC_E_NOTFOUND, "none.h5");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, packed), UWC_E_FORMAT, "b.jpg");
+    expect_error(uwc_dataset_pack(packed, &plain, NULL, 1, packed), UWC_E_NOTFOUND, "none.h5");
     assert_false(uwc_file_exists(packed));
     assert_false(uwc_file_exists(temporary));
     put_text(*state, "file.h5", "");
     char *file = folder_path(*state, "file.h5"), *nowhere = folder_path(*state, "nowhere/none.h5");
-    expect_error(uwc_dataset_pack(file, &plain, NULL, packed), UWC_E_FORMAT, "not a folder");
+    expect_error(uwc_dataset_pack(file, &plain, NULL, 1, packed), UWC_E_FORMAT, "not a folder");
     put_golden(folder, "b.jpg", "rgb.png");
-    expect_error(uwc_dataset_pack(folder, &plain, NULL, nowhere), UWC_E_IO, "nowhere/none.h5");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, nowhere), UWC_E_IO, "nowhere/none.h5");
     uwc_free(&file);
     uwc_free(&nowhere);
     uwc_free(&folder);

@@ -150,7 +150,7 @@ static void test_given_each_frame_expect_placement_also_when_packed(void **state
         p.crop = row[i].crop;
         p.letterbox = row[i].letterbox;
         expect_placement(folder, &p, &row[i].wanted);
-        expect_ok(uwc_dataset_pack(folder, &p, NULL, packed));
+        expect_ok(uwc_dataset_pack(folder, &p, NULL, 1, packed));
         expect_placement(packed, &p, &row[i].wanted);
         expect_placement(packed, &plain, &row[i].wanted);
     }

@@ -57,7 +57,7 @@ static void check_batches(const char *path, int threads) {
 
 static void test_given_any_threads_expect_the_same_batches(void **state) {
     char *folder = make_set(*state, "any", -1), *packed = folder_path(*state, "any.h5");
-    expect_ok(uwc_dataset_pack(folder, &plain, NULL, packed));
+    expect_ok(uwc_dataset_pack(folder, &plain, NULL, 1, packed));
     for (int threads = 0; threads <= 9; threads += 3) {
         check_batches(folder, threads);
         check_batches(packed, threads); /* HDF5: without threads */
