@@ -8,7 +8,7 @@ set(UWC_MODULES
   "config  | 1 | base                                      | yaml m"
   "ops     | 2 | base tensor                               | dnnl openmp m"
   "quant   | 2 | base tensor                               | openmp m"
-  "store   | 2 | base tensor                               | hdf5 jpeg png m"
+  "store   | 2 | base tensor                               | hdf5 jpeg png threads m"
   "linalg  | 2 | base                                      | openblas lapacke m"
   "graph   | 3 | base tensor ops quant                     | openmp m"
   "onnx    | 4 | base tensor ops quant graph               | protobuf m"

@@ -120,5 +120,6 @@ void uwc_sched__plan_destroy(uwc_plan **plan) {
     uwc_free(&(*plan)->segment);
     uwc_free(&(*plan)->maker);
     uwc_free(&(*plan)->boundary);
+    uwc_free(&(*plan)->bad);
     uwc_free(plan);
 }

@@ -34,6 +34,7 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
         .max_layers = (int)uwc_config_int(config, "units.max_layers"),
         .threads = (int)uwc_config_int(config, "run.threads"),
         .samples = uwc_config_int(config, "data.samples"),
+        .skip = is(config, "data.on_bad_image", "skip"),
         .message = is(config, "run.transport", "message"),
         .unit_deadline = uwc_config_real(config, "run.unit_deadline"),
     };
@@ -51,6 +52,8 @@ static uwc_status read_channels(const uwc_config *config, const char *key, doubl
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) {
     *out = (uwc_preprocess){.resize = uwc_config_int(config, "data.preprocess.resize"),
                             .crop = uwc_config_int(config, "data.preprocess.crop"),
+                            .letterbox = uwc_config_int(config, "data.preprocess.letterbox"),
+                            .pad = uwc_config_int(config, "data.preprocess.pad"),
                             .bgr = is(config, "data.preprocess.color", "bgr"),
                             .scale = uwc_config_real(config, "data.preprocess.scale")};
     UWC_TRY(read_channels(config, "data.preprocess.mean", out->mean));

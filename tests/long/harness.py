@@ -119,6 +119,14 @@ def run_and_kill(config, folder, arguments, ranks, moment, pause):
     return False
 
 
+def pack(folder, file, arguments=()):
+    """Packs a folder of images into an HDF5 file."""
+    words = [str(PROGRAM), "pack", str(folder), "-o", str(file), "-q"] + list(arguments)
+    print("$", spoken(words), flush=True)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stdout}")
+
+
 def evaluate(model, config, data):
     """Top-1 of an ONNX file on a data set, by `uwc evaluate` with the preprocessing of a configuration."""
     words = [str(PROGRAM), "evaluate", str(model), "--config", str(ROOT / f"configs/{config}.yaml"), "--data", str(data), "--json"]
