@@ -59,7 +59,7 @@ static void close_holdout(holdout *h) {
 }
 
 static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
-    enum { MOST_ROWS = 128 };
+    enum { MOST_ROWS = 64 };
     const int64_t order = s->cols + 1, step = (s->rows + MOST_ROWS - 1) / MOST_ROWS, rows = (s->rows + step - 1) / step;
     *h = (holdout){.n = s->cols, .rows = rows, .step = step};
     UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->A));
