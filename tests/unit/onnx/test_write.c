@@ -110,7 +110,7 @@ static void names_of_nodes_are_unique(void **state) {
     char *bytes, *seen[MOST];
     size_t size, n = 0;
     assert_int_equal(uwc_onnx_serialize(graph, &bytes, &size), UWC_OK);
-    const uint8_t *at = (const uint8_t *)bytes, *inner, *node, *name;
+    const uint8_t *at = (const uint8_t *)bytes, *inner = NULL, *node = NULL, *name = NULL;
     assert_true(next_field(&at, at + size, GRAPH, &inner, &size));
     for (const uint8_t *end = inner + size; next_field(&inner, end, NODE, &node, &size);) {
         assert_true(next_field(&node, node + size, NAME, &name, &size) && size > 0 && n < MOST);
