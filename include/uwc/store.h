@@ -40,15 +40,17 @@ uwc_status uwc_archive_get(const uwc_archive *archive, const char *path, uwc_dty
 uwc_status uwc_archive_get_tensor(const uwc_archive *archive, const char *path, uwc_dtype dtype, uwc_tensor **out) UWC_MUST_USE;
 uwc_status uwc_archive_get_string(const uwc_archive *archive, const char *path, char **out) UWC_MUST_USE;
 
-/* ---- cache: float32 activations at unit boundaries, one file per (boundary, shard) -------------------------------------------- */
+/* ---- cache: activations at unit boundaries, one file per (boundary, shard) ----------------------------------------------------- */
 
 typedef struct uwc_cache uwc_cache;
 
-/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). The folder is made. Local. */
-uwc_status uwc_cache_open(const char *folder, uwc_cache **out) UWC_MUST_USE;
+/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). `dtype`: of the files that are written, F32 or F16 (rounded to
+ * nearest, ties to even); both are read. The folder is made. Local. */
+uwc_status uwc_cache_open(const char *folder, uwc_dtype dtype, uwc_cache **out) UWC_MUST_USE;
 void uwc_cache_close(uwc_cache **cache);
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);
-/* Writer of one shard: images arrive in order, then publish. Layout in the file is that in memory. Local. */
+/* Writer of one shard: images arrive in order as float32, then publish. Layout in the file is that in memory. Errors of append: VALUE
+ * (beyond float16). Local. */
 typedef struct uwc_cache_writer uwc_cache_writer;
 uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images,
                                  uwc_cache_writer **out) UWC_MUST_USE;

@@ -23,10 +23,10 @@ uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const 
     return uwc_cache_store_image(cache, key.text, (int)frame->arg[2], frame->payload, frame->bytes);
 }
 
-uwc_status uwc_sched__scratch_open(uwc_scratch *out) {
+uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) {
     *out = (uwc_scratch){0};
     UWC_TRY(uwc_sched__folder_scratch(&out->folder, &out->lock));
-    uwc_status st = uwc_cache_open(out->folder, &out->cache);
+    uwc_status st = uwc_cache_open(out->folder, dtype, &out->cache);
     if (st != UWC_OK) {
         uwc_sched__scratch_close(out);
     }

@@ -51,6 +51,7 @@ typedef struct uwc_settings {
     int segments, max_layers, threads;
     int64_t samples;
     bool message;         /* transport */
+    uwc_dtype cache;      /* F32 or F16 */
     double unit_deadline; /* seconds, 0: none */
 } uwc_settings;
 
@@ -190,7 +191,7 @@ typedef struct uwc_scratch {
     int lock;
     uwc_cache *cache;
 } uwc_scratch;
-uwc_status uwc_sched__scratch_open(uwc_scratch *out) UWC_MUST_USE;
+uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) UWC_MUST_USE;
 void uwc_sched__scratch_close(uwc_scratch *scratch);
 
 /* Rank 0 of a phase in which every rank works on shards: takes the others' frames until all have said BYE. */

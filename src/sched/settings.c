@@ -32,6 +32,7 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
         .max_layers = (int)uwc_config_int(config, "units.max_layers"),
         .threads = (int)uwc_config_int(config, "run.threads"),
         .samples = uwc_config_int(config, "data.samples"),
+        .cache = is(config, "run.cache", "float16") ? UWC_F16 : UWC_F32,
         .message = is(config, "run.transport", "message"),
         .unit_deadline = uwc_config_real(config, "run.unit_deadline"),
     };

@@ -93,7 +93,7 @@ static uwc_status send_failure(worker *w, int unit, uwc_status st) {
 
 static uwc_status solve_with_files(worker *w, int unit, int64_t files, uwc_outcome *outcome) {
     uwc_scratch scratch;
-    uwc_status st = uwc_sched__scratch_open(&scratch);
+    uwc_status st = uwc_sched__scratch_open(w->run->settings.cache, &scratch);
     st = receive_files(w, files, scratch.cache, st);
     if (st == UWC_OK && !w->stopped) {
         st = uwc_sched__solve_unit(w->run, unit, scratch.cache, poll_worker, w, outcome);

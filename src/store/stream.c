@@ -26,7 +26,10 @@ static hid_t make_large(hid_t file, const uwc_store__array *large) {
     hid_t space = H5Screate_simple(large->shape.rank, dim, NULL), properties = uwc_store__timeless(H5P_DATASET_CREATE);
     H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER);
-    hid_t set = H5Dcreate2(file, large->path, uwc_store__type(large->dtype), space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    hid_t half = large->dtype == UWC_F16 ? uwc_store__half_type() : H5I_INVALID_HID;
+    hid_t set = H5Dcreate2(file, large->path, large->dtype == UWC_F16 ? half : uwc_store__type(large->dtype), space, H5P_DEFAULT,
+                           properties, H5P_DEFAULT);
+    uwc_store__drop(half, H5Tclose);
     uwc_store__drop(properties, H5Pclose);
     uwc_store__drop(space, H5Sclose);
     return set;
