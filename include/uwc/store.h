@@ -44,8 +44,8 @@ uwc_status uwc_archive_get_string(const uwc_archive *archive, const char *path, 
 
 typedef struct uwc_cache uwc_cache;
 
-/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). `dtype`: of the files that are written, F32 or F16 (rounded to
- * nearest, ties to even); both are read. The folder is made. Local. */
+/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). `dtype`: of the files that are written, F32 or F16 (rounded
+ * to nearest, ties to even); both are read. The folder is made. Local. */
 uwc_status uwc_cache_open(const char *folder, uwc_dtype dtype, uwc_cache **out) UWC_MUST_USE;
 void uwc_cache_close(uwc_cache **cache);
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);

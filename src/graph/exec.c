@@ -2,9 +2,8 @@
  * a pool as soon as the last reader has run, and element-wise operators write over their input where nobody else needs it. */
 #include "graph_impl.h"
 
+#include <assert.h>
 #include <string.h>
-
-enum { SIZES = 4 }; /* batch sizes whose kernels are kept: the full batch, remainders */
 
 typedef struct kernels {
     int64_t images;
@@ -19,9 +18,10 @@ typedef struct buffer {
 
 struct uwc_exec {
     const uwc_graph *graph;
+    bool dry, quantizes; /* dry: counts buffers and has none, as if values with bits had quantizers or as if none had */
     int64_t batch;
     uwc_backend backend;
-    kernels size[SIZES];
+    kernels size[UWC_EXEC_SIZES];
     int oldest; /* the slot of `size` that is replaced next */
     buffer *pool;
     int64_t pool_capacity;
@@ -34,12 +34,13 @@ struct uwc_exec {
     bool *made;            /* [2 n_values] */
 };
 
-uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
+static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, bool dry, uwc_exec **out) {
     *out = NULL;
     UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
     uwc_exec *exec;
     UWC_TRY(uwc_calloc(1, sizeof *exec, &exec));
     exec->graph = graph;
+    exec->dry = dry;
     exec->batch = batch;
     exec->backend = backend;
     exec->n_nodes = graph->n_nodes;
@@ -51,7 +52,7 @@ uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend ba
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->held, &exec->held), fail);
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->slot, &exec->slot), fail);
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->made, &exec->made), fail);
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(uwc_kernel *), &exec->size[i].kernel), fail);
     }
     *out = exec;
@@ -59,6 +60,26 @@ uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend ba
 fail:
     uwc_exec_destroy(&exec);
     return st;
+}
+
+uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
+    return create(graph, batch, backend, false, out);
+}
+
+uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) {
+    uwc_status st = create(graph, batch, UWC_BACKEND_FAST, true, out);
+    if (st == UWC_OK) {
+        (*out)->quantizes = quantized;
+    }
+    return st;
+}
+
+int64_t uwc_exec_bytes(const uwc_exec *exec) {
+    int64_t count = 0;
+    for (int i = 0; i < exec->n_buffers; i++) {
+        count += exec->pool[i].count;
+    }
+    return count * (int64_t)sizeof(float);
 }
 
 static void drop_kernels(uwc_exec *exec, kernels *size) {
@@ -73,7 +94,7 @@ void uwc_exec_destroy(uwc_exec **out) {
     if (exec == NULL) {
         return;
     }
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
         drop_kernels(exec, &exec->size[i]);
         uwc_free(&exec->size[i].kernel);
     }
@@ -91,7 +112,7 @@ void uwc_exec_destroy(uwc_exec **out) {
 
 uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
     UWC_CHECK(node < exec->n_nodes, UWC_E_ARG, "node %d of %d", node, exec->n_nodes);
-    for (int s = 0; s < SIZES; s++) {
+    for (int s = 0; s < UWC_EXEC_SIZES; s++) {
         for (int i = 0; i < exec->n_nodes; i++) {
             if (node < 0 || i == node) {
                 uwc_kernel_destroy(&exec->size[s].kernel[i]);
@@ -116,8 +137,9 @@ uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
 /* The slot that input k of the node reads: raw (the value's index), or quantized (n_values behind it). */
 static int slot_of(const uwc_exec *exec, const uwc_node *node, int k) {
     int value = node->in[k];
-    bool quantized = exec->graph->value[value].quantizer.bits > 0 && exec->graph->value[value].constant == NULL &&
-                     (exec->graph->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind)));
+    const uwc_value *edge = &exec->graph->value[value];
+    bool acts = exec->dry ? exec->quantizes && edge->activation_bits > 0 : edge->quantizer.bits > 0;
+    bool quantized = acts && edge->constant == NULL && (exec->graph->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind)));
     return quantized ? exec->n_values + value : value;
 }
 
@@ -160,7 +182,9 @@ static uwc_status take_buffer(uwc_exec *exec, int64_t count, int *out) {
     }
     if (best < 0) {
         UWC_TRY(uwc_grow(&exec->pool, &exec->pool_capacity, exec->n_buffers + 1, sizeof *exec->pool));
-        UWC_TRY(uwc_calloc(count, sizeof(float), &exec->pool[exec->n_buffers].data));
+        if (!exec->dry) {
+            UWC_TRY(uwc_calloc(count, sizeof(float), &exec->pool[exec->n_buffers].data));
+        }
         best = exec->n_buffers++;
         exec->pool[best].count = count;
     }
@@ -192,20 +216,22 @@ static void release(uwc_exec *exec, int slot) {
 static uwc_status make_quantized(uwc_exec *exec, int slot) {
     int raw = slot - exec->n_values;
     UWC_TRY(place(exec, slot, raw, exec->slot[raw].shape));
-    uwc_quantizer_apply(&exec->graph->value[raw].quantizer, exec->slot[raw].f32, uwc_shape_count(exec->slot[raw].shape),
-                        exec->slot[slot].f32);
+    if (!exec->dry) {
+        uwc_quantizer_apply(&exec->graph->value[raw].quantizer, exec->slot[raw].f32, uwc_shape_count(exec->slot[raw].shape),
+                            exec->slot[slot].f32);
+    }
     release(exec, raw);
     return UWC_OK;
 }
 
 static kernels *kernels_for(uwc_exec *exec, int64_t images) {
-    for (int i = 0; i < SIZES; i++) {
+    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
         if (exec->size[i].images == images) {
             return &exec->size[i];
         }
     }
     kernels *size = &exec->size[exec->oldest];
-    exec->oldest = (exec->oldest + 1) % SIZES;
+    exec->oldest = (exec->oldest + 1) % UWC_EXEC_SIZES;
     drop_kernels(exec, size);
     size->images = images;
     return size;
@@ -232,7 +258,7 @@ done:
 
 static uwc_status run_node(uwc_exec *exec, int index, kernels *size) {
     const uwc_node *node = &exec->graph->node[index];
-    if (size->kernel[index] == NULL) {
+    if (size->kernel[index] == NULL && !exec->dry) {
         UWC_TRY(make_kernel(exec, node, size->images, &size->kernel[index]));
     }
     const uwc_tensor **in;
@@ -251,7 +277,7 @@ static uwc_status run_node(uwc_exec *exec, int index, kernels *size) {
                         uwc_shape_equal(exec->graph->value[node->in[0]].shape, exec->graph->value[node->out].shape);
         st = place(exec, node->out, in_place ? first : -1, uwc_shape_batch(exec->graph->value[node->out].shape, size->images));
     }
-    if (st == UWC_OK) {
+    if (st == UWC_OK && !exec->dry) {
         st = uwc_kernel_run(size->kernel[index], in, &exec->slot[node->out]);
     }
     for (int k = 0; k < node->n_in && st == UWC_OK; k++) {
@@ -300,6 +326,27 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
         fetched[i] = &exec->slot[fetch[i]];
     }
     return UWC_OK;
+}
+
+uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    uwc_tensor *fed = NULL;
+    const uwc_tensor **feeds = NULL, **fetched = NULL;
+    uwc_status st;
+    assert(exec->dry);
+    UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *fed, &fed), done);
+    UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *feeds, &feeds), done);
+    UWC_TRY_GOTO(st, uwc_calloc(n_fetches, sizeof *fetched, &fetched), done);
+    for (int i = 0; i < n_feeds; i++) {
+        uwc_shape shape = uwc_shape_batch(exec->graph->value[feed[i]].shape, images);
+        fed[i] = uwc_tensor_view(UWC_F32, shape, uwc_shape_layout(shape), NULL);
+        feeds[i] = &fed[i];
+    }
+    st = uwc_exec_run(exec, images, feed, feeds, n_feeds, fetch, n_fetches, fetched);
+done:
+    uwc_free(&fed);
+    uwc_free(&feeds);
+    uwc_free(&fetched);
+    return st;
 }
 
 /* The last node that reads `value`; n_nodes for an output of the network. */
@@ -353,4 +400,38 @@ int64_t uwc_graph_batch(const uwc_graph *graph, int64_t bytes, int64_t most) {
     int64_t batch = bytes / (4 * peak_elements(graph) + 1);
     batch = batch > most ? most : batch;
     return batch < 1 ? 1 : batch;
+}
+
+static int64_t up(int64_t count, int64_t step) {
+    return (count + step - 1) / step * step;
+}
+
+/* oneDNN pads channels to its vectors: those of a group, or the groups themselves where each has one. */
+static int64_t weight_elements(const uwc_node *node, uwc_shape weights) {
+    enum { LANES = 16 };
+    if (node->op.kind != UWC_OP_CONV) {
+        return uwc_shape_count(weights);
+    }
+    int64_t group = node->op.group, rows = weights.dim[0] / group, area = weights.dim[2] * weights.dim[3];
+    return rows == 1 && weights.dim[1] == 1 ? up(group, LANES) * area : group * up(rows, LANES) * up(weights.dim[1], LANES) * area;
+}
+
+int64_t uwc_graph_kernel_bytes(const uwc_graph *graph) {
+    enum { CODE = 64 << 10 }; /* and what else a primitive keeps: measured, rounded up */
+    int64_t bytes = 0;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const uwc_node *node = &graph->node[i];
+        if (uwc_op_is_weighted(node->op.kind)) {
+            bytes += CODE + (int64_t)sizeof(float) * weight_elements(node, graph->value[node->in[1]].shape);
+        }
+    }
+    return bytes;
+}
+
+int64_t uwc_graph_constant_bytes(const uwc_graph *graph) {
+    int64_t bytes = 0;
+    for (int v = 0; v < graph->n_values; v++) {
+        bytes += graph->value[v].constant == NULL ? 0 : (int64_t)uwc_tensor_bytes(graph->value[v].constant);
+    }
+    return bytes;
 }

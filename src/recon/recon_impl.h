@@ -47,6 +47,7 @@ void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from);
 typedef struct uwc_scratch uwc_scratch;
 uwc_status uwc_recon__scratch_create(const uwc_geometry *geometry, uwc_scratch **out) UWC_MUST_USE;
 void uwc_recon__scratch_destroy(uwc_scratch **scratch);
+int64_t uwc_recon__scratch_bytes(const uwc_geometry *geometry);
 /* What a batch adds: x the layer's input (quantized path), y its target [positions, groups*rows], at the listed positions or at all. */
 typedef struct uwc_rows {
     const float *x, *y;
@@ -129,6 +130,8 @@ typedef struct uwc_paths {
     const uwc_tensor **feed_float, **feed_quantized;
 } uwc_paths;
 
+/* Images per batch of a unit. */
+int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options);
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
                                  uwc_paths *paths) UWC_MUST_USE;
 void uwc_recon__paths_close(uwc_paths *paths);

@@ -182,6 +182,13 @@ done:
     return st;
 }
 
+/* Blocks against blocks on and above the diagonal, and against the targets. */
+int64_t uwc_recon__scratch_bytes(const uwc_geometry *g) {
+    const int64_t width = block_width(g->cols), cols = (g->cols + width - 1) / width * width;
+    int64_t results = cols * (cols + width) / 2 + cols * (g->rows + 1 + ALIGN);
+    return (int64_t)sizeof(float) * (results + TILE * (g->cols + g->rows + 1) + 2 * g->rows + g->channels);
+}
+
 static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, int64_t group, uwc_scratch *w, const uwc_rows *rows) {
     const int64_t order = g->cols + 1, stride = g->rows * g->groups;
     const bool in_place = g->direct && rows->position == NULL;

@@ -153,6 +153,7 @@ static uwc_status capture_all(capture *c) {
     uwc_status st = is_remote(c) ? UWC_OK : uwc_sched__cache_open(c->run, &c->cache);
     if (st == UWC_OK && first) {
         find_missing(c);
+        st = uwc_sched__check_space(c->run->folder, uwc_sched__cache_bytes(c->plan, c->run->settings.cache, c->cache));
     }
     UWC_TRY(uwc_comm_agree(c->run->comm, st));
     UWC_TRY(uwc_comm_broadcast(c->run->comm, 0, c->missing, sizeof c->missing));

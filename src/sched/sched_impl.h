@@ -53,11 +53,26 @@ typedef struct uwc_settings {
     bool message;         /* transport */
     uwc_dtype cache;      /* F32 or F16 */
     double unit_deadline; /* seconds, 0: none */
+    int64_t memory_limit; /* bytes of a rank */
 } uwc_settings;
 
 void uwc_sched__settings(const uwc_config *config, uwc_settings *out);
 
 /* ---- plan: the network of a run and its units, the same on every rank (docs/formats/run_directory.md) ------------------------------- */
+
+/* What a unit takes on the rank that solves it. */
+typedef struct uwc_unit_need {
+    int64_t bytes;              /* of the rank */
+    int64_t batch, batch_bytes; /* images per batch, and as uwc_recon_options has it */
+    int layer;                  /* node that needs most, -1: none */
+    int64_t layer_bytes;        /* beside what the unit needs anyway */
+} uwc_unit_need;
+
+/* Upper bounds of the memory of a rank, bytes, by phase; assembly takes less than evaluation. */
+typedef struct uwc_memory {
+    int64_t plan, capture, solve, evaluate;
+    uwc_unit_need *unit; /* [n_units] */
+} uwc_memory;
 
 typedef struct uwc_plan {
     uwc_graph *graph; /* float weights, bits assigned */
@@ -68,11 +83,20 @@ typedef struct uwc_plan {
     int n_boundary;
     int64_t images, batch; /* calibration images; images per batch of the whole network */
     uint64_t graph_hash;
+    uwc_memory memory;
 } uwc_plan;
 
 /* From a serialized float network. Local. */
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) UWC_MUST_USE;
 void uwc_sched__plan_destroy(uwc_plan **plan);
+/* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
+uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
+/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
+uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) UWC_MUST_USE;
+/* Bytes of all activations of the run, or of those that are not in `cache` (NULL: all). */
+int64_t uwc_sched__cache_bytes(const uwc_plan *plan, uwc_dtype dtype, const uwc_cache *cache);
+/* Errors: IO where the disk that holds `folder` has less room. */
+uwc_status uwc_sched__check_space(const char *folder, int64_t bytes) UWC_MUST_USE;
 /* Runs of about equal work: segment[u] in [0, segments). */
 void uwc_sched__segments(const uwc_partition *partition, const uwc_settings *settings, int *segment);
 /* Whether `unit` reads `value` as the quantized network has it, and whether a later unit does so. */
@@ -245,6 +269,7 @@ typedef struct uwc_trial {
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;
+    int64_t batch; /* images, at most 64; 0: from the network alone */
 } uwc_trial;
 
 /* Every rank counts its shards; *total on rank 0, summed in the order of shards. Collective. */

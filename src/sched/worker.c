@@ -18,7 +18,9 @@ uwc_status uwc_sched__solve_unit(const uwc_run *run, int unit, uwc_cache *cache,
     UWC_TRY(uwc_sched__stream_open(run->plan, unit, cache, &stream));
     stream.poll = poll;
     stream.poll_self = self;
-    uwc_status st = uwc_recon_unit(stream.graph, &run->settings.recon, &stream.stream, &result);
+    uwc_recon_options options = run->settings.recon;
+    options.batch_bytes = run->plan->memory.unit[unit].batch_bytes;
+    uwc_status st = uwc_recon_unit(stream.graph, &options, &stream.stream, &result);
     if (st == UWC_OK) {
         st = uwc_sched__stream_finish(&stream);
     }

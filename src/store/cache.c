@@ -219,8 +219,7 @@ static uwc_status read_frame(hid_t file, const char *path, uwc_shape *shape, uwc
     uwc_store__set set;
     UWC_TRY(read_dimensions(file, path, shape));
     UWC_TRY(uwc_store__set_open(file, path, elements, &set));
-    bool shapes = uwc_shape_equal(set.shape, physical(*shape)),
-         native = is_of_type(set.type, dtype) && is_contiguous(set.id);
+    bool shapes = uwc_shape_equal(set.shape, physical(*shape)), native = is_of_type(set.type, dtype) && is_contiguous(set.id);
     haddr_t offset = H5Dget_offset(set.id);
     uwc_store__set_close(&set);
     UWC_CHECK(shapes, UWC_E_FORMAT, "%s: %s is %s, %s says %s", path, elements, uwc_shape_print(set.shape, found), dimensions,

@@ -8,8 +8,8 @@ size_t uwc_dtype_bytes(uwc_dtype dtype) {
 }
 
 const char *uwc_dtype_name(uwc_dtype dtype) {
-    static const char *const name[] = {
-        [UWC_F32] = "float32", [UWC_I64] = "int64", [UWC_I32] = "int32", [UWC_U8] = "uint8", [UWC_I8] = "int8", [UWC_BOOL] = "bool", [UWC_F16] = "float16"};
+    static const char *const name[] = {[UWC_F32] = "float32", [UWC_I64] = "int64", [UWC_I32] = "int32",  [UWC_U8] = "uint8",
+                                       [UWC_I8] = "int8",     [UWC_BOOL] = "bool", [UWC_F16] = "float16"};
     return name[dtype];
 }
 
