@@ -375,6 +375,64 @@ static void batches_fit_into_memory(void **state) {
     uwc_graph_destroy(&graph);
 }
 
+/* A dry executor is right where it makes the buffers of a real one, over any sequence of runs. */
+static void dry_runs_need_what_real_ones_make(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        bool quantized = seed % 2 == 0;
+        uwc_graph *graph = random_network(seed, quantized);
+        for (int v = 0; v < graph->n_values; v++) {
+            graph->value[v].activation_bits = graph->value[v].quantizer.bits;
+        }
+        uwc_exec *real, *dry;
+        uwc_tensor *x = random_images(graph->value[graph->input[0]].shape, 5, seed);
+        must(uwc_exec_create(graph, 5, UWC_BACKEND_FAST, &real));
+        must(uwc_exec_create_dry(graph, 5, quantized, &dry));
+        for (int run = 0; run < 6; run++) {
+            int64_t images = 1 + uwc_rng_below(seed, 4, (uint64_t)run, 5);
+            uwc_tensor part = uwc_tensor_images(x, 0, images);
+            const uwc_tensor *fed = &part, *got[2];
+            int fetch[2];
+            for (int i = 0; i < 2; i++) {
+                fetch[i] = graph->node[uwc_rng_below(seed, 5, (uint64_t)(2 * run + i), graph->n_nodes)].out;
+            }
+            must(uwc_exec_run(real, images, graph->input, &fed, 1, fetch, 2, got));
+            must(uwc_exec_run_dry(dry, images, graph->input, 1, fetch, 2));
+            assert_true(uwc_exec_bytes(real) > 0);
+            assert_int_equal(uwc_exec_bytes(dry), uwc_exec_bytes(real));
+        }
+        uwc_exec_destroy(&real);
+        uwc_exec_destroy(&dry);
+        uwc_tensor_destroy(&x);
+        uwc_graph_destroy(&graph);
+    }
+}
+
+/* x -> a -> relu -> b, all of 4 x 8 x 8: two buffers, whether the first holds the lattice of x before b or nothing does. */
+static void bytes_of_a_chain_are_known(void **state) {
+    (void)state;
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 8, 8));
+    int a = put_unary(graph, "r", UWC_OP_RELU, put_conv(graph, "a", x, (conv_form){4, 4, 3, .pad = 1}));
+    int b = put_conv(graph, "b", a, (conv_form){4, 4, 3, .pad = 1});
+    must(uwc_graph_add_output(graph, b));
+    must(uwc_graph_finish(graph));
+    must(uwc_graph_assign_bits(graph, &(uwc_bits){4, 4, 8, false, false}));
+    const int64_t one = 4 * 8 * 8 * (int64_t)sizeof(float);
+    for (int quantized = 0; quantized < 2; quantized++) {
+        uwc_exec *exec;
+        must(uwc_exec_create_dry(graph, 3, quantized, &exec));
+        assert_int_equal(uwc_exec_bytes(exec), 0);
+        must(uwc_exec_run_dry(exec, 3, graph->input, 1, &b, 1));
+        assert_int_equal(uwc_exec_bytes(exec), 3 * 2 * one);
+        uwc_exec_destroy(&exec);
+    }
+    const int64_t weights = 2 * (4 * 4 * 9 + 4) * (int64_t)sizeof(float);
+    assert_int_equal(uwc_graph_constant_bytes(graph), weights);
+    assert_true(uwc_graph_kernel_bytes(graph) >= weights);
+    uwc_graph_destroy(&graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks_give_what_their_nodes_give),
@@ -386,6 +444,8 @@ int main(void) {
         cmocka_unit_test(refresh_takes_over_new_weights),
         cmocka_unit_test(what_cannot_run_is_refused),
         cmocka_unit_test(batches_fit_into_memory),
+        cmocka_unit_test(dry_runs_need_what_real_ones_make),
+        cmocka_unit_test(bytes_of_a_chain_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
