@@ -194,19 +194,21 @@ uwc_status uwc_sched__unit_path(const uwc_run *run, int unit, char **out) UWC_MU
 
 typedef enum uwc_message {
     UWC_MESSAGE_HELLO = 1, /* to 0: ready for a unit */
-    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of FILE frames that follow */
-    UWC_MESSAGE_FILE,      /* arg = value, quantized, shard; payload = file image of a cache shard */
-    UWC_MESSAGE_RESULT,    /* to 0: arg = unit, microseconds; payload = the unit's file */
-    UWC_MESSAGE_FAILED,    /* to 0: arg = unit; payload = uwc_error */
-    UWC_MESSAGE_SHARD,     /* to 0: arg = shard, which has been worked on */
-    UWC_MESSAGE_STOP,      /* from 0: no more units */
-    UWC_MESSAGE_BYE,       /* to 0: the last frame of this rank in this phase */
+    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of files that follow */
+    UWC_MESSAGE_FILE,   /* arg = value, 2 shard + quantized, from, left; payload = bytes [from, ..) of a cache file, `left` are to come */
+    UWC_MESSAGE_RESULT, /* to 0: arg = unit, microseconds; payload = the unit's file */
+    UWC_MESSAGE_FAILED, /* to 0: arg = unit; payload = uwc_error */
+    UWC_MESSAGE_SHARD,  /* to 0: arg = shard, which has been worked on */
+    UWC_MESSAGE_STOP,   /* from 0: no more units */
+    UWC_MESSAGE_BYE,    /* to 0: the last frame of this rank in this phase */
 } uwc_message;
 
 /* A frame without payload. */
 uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) UWC_MUST_USE;
-/* Ships one shard of the cache, or stores the one that a FILE frame carries (its numbers are checked against the plan). */
+/* Ships one shard of the cache in FILE frames, or stores what such a frame carries (its numbers are checked against the plan). */
 uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) UWC_MUST_USE;
+/* Whether a FILE frame is the last one of its file. */
+bool uwc_sched__ends_shard(const uwc_frame *frame);
 uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) UWC_MUST_USE;
 
 /* A cache in a private folder that goes with it. */

@@ -61,7 +61,7 @@ static uwc_status receive_files(worker *w, int64_t files, uwc_cache *cache, uwc_
         } else if (st == UWC_OK) {
             st = uwc_sched__store_shard(w->run->plan, cache, &frame);
         }
-        files--;
+        files -= frame.kind != UWC_MESSAGE_FILE || uwc_sched__ends_shard(&frame);
         uwc_frame_clear(&frame);
     }
     return st;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPEN_FILES = 4, CHUNK = 1 << 14 }; /* CHUNK: elements that are converted at a time */
@@ -295,36 +296,80 @@ uwc_status uwc_cache_read(uwc_cache *cache, const char *key, int shard, int64_t 
     return read_slot(slot, first, out);
 }
 
-/* ---- images of whole files ---- */
+/* ---- file images in pieces ---- */
 
-uwc_status uwc_cache_image(uwc_cache *cache, const char *key, int shard, char **out, size_t *bytes) {
+uwc_status uwc_cache_piece(uwc_cache *cache, const char *key, int shard, int64_t from, size_t most, char **out, size_t *bytes,
+                           int64_t *left) {
     char *path;
+    struct stat info;
     *out = NULL;
     UWC_TRY(shard_path(cache, key, shard, &path));
-    uwc_status st = uwc_file_read(path, out, bytes);
+    uwc_status st = UWC_OK;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    UWC_CHECK_GOTO(st, file >= 0 && fstat(file, &info) == 0, errno == ENOENT ? UWC_E_NOTFOUND : UWC_E_IO, done, "%s: %s", path,
+                   strerror(errno));
+    UWC_CHECK_GOTO(st, from >= 0 && from <= (int64_t)info.st_size, UWC_E_ARG, done, "%s: no byte %lld", path, (long long)from);
+    int64_t rest = (int64_t)info.st_size - from;
+    *bytes = rest < (int64_t)most ? (size_t)rest : most;
+    *left = rest - (int64_t)*bytes;
+    UWC_TRY_GOTO(st, uwc_calloc((int64_t)*bytes, 1, out), done);
+    st = uwc_store__read_at(file, path, from, *out, *bytes);
+done:
+    if (file >= 0) {
+        close(file);
+    }
+    if (st != UWC_OK) {
+        uwc_free(out);
+    }
     uwc_free(&path);
     return st;
 }
 
-static uwc_status check_image(const char *path, const void *image, size_t bytes) {
+/* Pieces come in order, so the file ends where the next one begins. */
+static uwc_status add_piece(const char *path, int64_t from, const void *piece, size_t bytes) {
+    struct stat info;
+    int file = open(path, O_WRONLY | O_CLOEXEC | (from == 0 ? O_CREAT | O_TRUNC : 0), 0666);
+    UWC_CHECK(file >= 0, UWC_E_IO, "%s: create: %s", path, strerror(errno));
+    uwc_status st = UWC_OK;
+    if (fstat(file, &info) != 0 || (int64_t)info.st_size != from) {
+        st = uwc_error_set(UWC_E_FORMAT, "%s: a piece from byte %lld on does not come next", path, (long long)from);
+    } else {
+        st = uwc_store__write_at(file, path, from, piece, bytes);
+    }
+    if (close(file) != 0 && st == UWC_OK) {
+        st = uwc_error_set(UWC_E_IO, "%s: close: %s", path, strerror(errno));
+    }
+    return st;
+}
+
+static uwc_status check_file(const char *path) {
     hid_t file;
     uwc_shape shape;
     uwc_dtype dtype;
     int64_t place;
-    UWC_TRY(uwc_store__open_image(path, image, bytes, &file));
+    UWC_TRY(uwc_store__open_file(path, &file));
     uwc_status st = read_frame(file, path, &shape, &dtype, &place);
     uwc_store__drop(file, H5Fclose);
     return st;
 }
 
-uwc_status uwc_cache_store_image(uwc_cache *cache, const char *key, int shard, const void *image, size_t bytes) {
-    char *path;
+uwc_status uwc_cache_store_piece(uwc_cache *cache, const char *key, int shard, int sender, int64_t from, const void *piece, size_t bytes,
+                                 int64_t left) {
+    char *path, *temporary = NULL;
     UWC_TRY(shard_path(cache, key, shard, &path));
-    uwc_status st = check_image(path, image, bytes);
-    if (st == UWC_OK) {
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_format(&temporary, "%s.%d.tmp", path, sender), done);
+    UWC_TRY_GOTO(st, add_piece(temporary, from, piece, bytes), done);
+    if (left == 0) {
+        UWC_TRY_GOTO(st, check_file(temporary), done);
         forget_path(cache, path);
-        st = uwc_file_write(path, image, bytes);
+        st = uwc_file_publish(temporary, path);
     }
+done:
+    if (st != UWC_OK && temporary != NULL) {
+        unlink(temporary);
+    }
+    uwc_free(&temporary);
     uwc_free(&path);
     return st;
 }

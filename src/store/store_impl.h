@@ -204,5 +204,7 @@ const float *uwc_store__find_beyond_half(const float *value, int64_t count);
 
 /* Exactly `bytes` bytes at `place` of an open file. Errors: IO, FORMAT (truncated) with the path. */
 uwc_status uwc_store__read_at(int file, const char *path, int64_t place, void *to, size_t bytes);
+/* The same the other way round. Errors: IO. */
+uwc_status uwc_store__write_at(int file, const char *path, int64_t place, const void *from, size_t bytes);
 
 #endif
