@@ -1,7 +1,7 @@
 #include "recon_impl.h"
 
 int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options) {
-    enum { MOST_IMAGES = 64 };
+    enum { MOST_IMAGES = 16 }; /* what a shard of 256 images has: memory is the same from there on */
     return uwc_graph_batch(unit, options->batch_bytes, MOST_IMAGES);
 }
 

@@ -10,7 +10,7 @@ enum { SIZES = 3 }; /* batch sizes of a pass over the network: the full batch an
 
 /* Activations of one batch stay below this, unless the limit asks for less. A constant: results must not depend on the machine. */
 #define BATCH_BYTES ((int64_t)64 << 20)
-enum { NETWORK_BATCH_MOST = 64 };
+enum { NETWORK_BATCH_MOST = 16 }; /* what a shard of 256 images has: memory is the same from there on */
 
 static int64_t more(int64_t a, int64_t b) {
     return a > b ? a : b;

@@ -8,13 +8,6 @@
 
 /* The estimate against what the system counts while a unit is reconstructed, in a process of its own. */
 
-/* A layer with 1,152 inputs: matrices decide. */
-static uwc_graph *wide_layer(void) {
-    uwc_graph *graph = new_graph();
-    int x = put_input(graph, "x", uwc_shape_4d(1, 128, 8, 8));
-    return finished_unit(graph, put_conv(graph, "c", x, (conv_form){128, 16, 3, .pad = 1}));
-}
-
 /* Large maps: activations decide. */
 static uwc_graph *large_maps(void) {
     uwc_graph *graph = new_graph();
@@ -32,6 +25,13 @@ static uwc_recon_options options_of(int64_t batch_bytes) {
 
 #if !defined(__SANITIZE_ADDRESS__)
 enum { IMAGES = 96 };
+
+/* A layer with 1,152 inputs: matrices decide. */
+static uwc_graph *wide_layer(void) {
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 128, 8, 8));
+    return finished_unit(graph, put_conv(graph, "c", x, (conv_form){128, 16, 3, .pad = 1}));
+}
 
 static int64_t peak(void) {
     struct rusage usage;
