@@ -15,16 +15,18 @@ extern "C" {
 /* An inferred operator made ready for the gradients at fixed shapes; holds scratch memory. */
 typedef struct uwc_backward uwc_backward;
 
-/* `in`, `out`: shapes as for uwc_kernel_create, the batch in front, constants with their own. Errors: SHAPE, UNSUPPORTED (Softmax: take
- * uwc_cross_entropy; Linear on an input of rank 4), NOMEM. Local. */
+/* `in`, `out`: shapes as for uwc_kernel_create, the batch in front, constants with their own. Errors: SHAPE, UNSUPPORTED (Div; Softmax:
+ * take uwc_cross_entropy; Linear on an input of rank 4), NOMEM. Local. */
 uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, uwc_shape out, uwc_backward **backward) UWC_MUST_USE;
+/* The operator has a gradient. Local. */
+bool uwc_backward_exists(uwc_op_kind kind);
 void uwc_backward_destroy(uwc_backward **backward);
 /* grad_in[i] = gradient by input i, constants (weights, bias) like activations; NULL: not wanted. accumulate[i]: it is added to what
  * grad_in[i] holds, otherwise that is overwritten; accumulate NULL: overwrite all. in[] and `out` hold the values of the forward pass,
  * constants included; Clip, Relu, Sigmoid and Tanh read `out` alone, so their in[0] may have been overwritten by it. At a kink the gradient
  * is 0 (Relu, Clip) or that of the right-hand side (LeakyRelu); MaxPool gives it to the first of equal elements. A gradient lies in memory
- * like its tensor. BatchNormalization has gradients by x, scale and bias alone, mean and variance being constants. Errors: SHAPE, ARG.
- * Local. */
+ * like its tensor. The other functions of one input read in[0]. BatchNormalization has gradients by x, scale and bias alone, mean and
+ * variance being constants. Errors: SHAPE, ARG. Local. */
 uwc_status uwc_backward_run(uwc_backward *backward, const uwc_tensor *const *in, const uwc_tensor *out, const uwc_tensor *grad_out,
                             uwc_tensor *const *grad_in, const bool *accumulate) UWC_MUST_USE;
 

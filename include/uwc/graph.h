@@ -67,8 +67,9 @@ int uwc_graph_find_node(const uwc_graph *graph, const char *name);
 /* Sorts the nodes topologically (stable), infers every shape for one image, checks all that later floors rely on: one producer per value,
  * no cycle, no missing input, finite constants, batch in front. Errors name the node. Local. */
 uwc_status uwc_graph_finish(uwc_graph *graph) UWC_MUST_USE;
-/* Folds BatchNormalization into the Conv or Linear in front of it (or turns it into a depthwise Conv), drops Identity and nodes and values
- * that reach no output. Local. */
+/* Makes one operator of the chains that write out Silu, HardSwish, Gelu and LayerNormalization; brings what works on [N,H,W,C] between two
+ * Transposes to [N,C,H,W]; folds BatchNormalization and factors per channel into the Conv or Linear in front of them (a BatchNormalization
+ * without one becomes a depthwise Conv); drops Identity and nodes and values that reach no output. Local. */
 uwc_status uwc_graph_simplify(uwc_graph *graph) UWC_MUST_USE;
 /* A hash of everything that determines results: structure, attributes, constants. Local. */
 uwc_status uwc_graph_hash(const uwc_graph *graph, uint64_t *out) UWC_MUST_USE;
@@ -114,18 +115,16 @@ void uwc_exec_destroy(uwc_exec **exec);
 uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const uwc_tensor *const *fed, int n_feeds, const int *fetch,
                         int n_fetches, const uwc_tensor **fetched) UWC_MUST_USE;
 /* An executor that makes neither buffers nor kernels: it finds out what runs would need, with the values that have bits `quantized` or
- * without quantizers. Local. */
+ * without quantizers, and with as many threads as have work. Local. */
 uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) UWC_MUST_USE;
 /* As uwc_exec_run of a dry executor, without tensors. Local. */
 uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) UWC_MUST_USE;
 /* Bytes of the buffers that the runs so far have made, or would have. Without kernels. Local. */
 int64_t uwc_exec_bytes(const uwc_exec *exec);
-/* Kernels are kept for so many batch sizes: the full batch and remainders. */
-enum { UWC_EXEC_SIZES = 4 };
+/* About what the kernels take that the runs of a dry executor would have made: weights as they like them, code. Local. */
+int64_t uwc_exec_kernel_bytes(const uwc_exec *exec);
 /* Bytes of the constants. Local. */
 int64_t uwc_graph_constant_bytes(const uwc_graph *graph);
-/* About what the kernels of one batch size take: weights as they like them, code. Local. */
-int64_t uwc_graph_kernel_bytes(const uwc_graph *graph);
 /* Takes over changed weights, bias and bits of `node` (-1: all). Local. */
 uwc_status uwc_exec_refresh(uwc_exec *exec, int node) UWC_MUST_USE;
 /* Largest batch so that the graph's activations stay below `bytes`, 1 <= batch <= most; depends on the graph alone. Local. */
@@ -148,8 +147,9 @@ typedef struct uwc_partition {
     int n_units;
 } uwc_partition;
 
-/* Single-entry, single-exit regions (post-dominators), chains merged up to `max_layers` weighted nodes; regions without weighted nodes join
- * a neighbour. Units are in topological order. Local. */
+/* Single-entry, single-exit regions (post-dominators), and those whose entries are several values that nothing but Concats reads (a layer
+ * of DenseNet); chains merged up to `max_layers` weighted nodes; regions without weighted nodes join a neighbour. Units are in topological
+ * order. Local. */
 uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) UWC_MUST_USE;
 void uwc_partition_destroy(uwc_partition **partition);
 

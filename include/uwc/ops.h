@@ -18,15 +18,23 @@ extern "C" {
     X(CONV, "Conv", 2, 3, "x [N,C,H,W], weights [O,C/g,kh,kw] and bias [O] constant; pads, strides, dilations, groups")                    \
     X(LINEAR, "Linear", 2, 3, "x [..,I], weights [O,I] and bias [O] constant: x W^T + b (Gemm, MatMul by a constant)")                     \
     X(BATCH_NORM, "BatchNormalization", 5, 5, "x, scale, bias, mean, variance [C] constant")                                               \
+    X(LAYER_NORM, "LayerNormalization", 3, 3, "x, scale, bias [length of `axis`] constant; mean 0 and variance 1 along `axis` alone")      \
     X(RELU, "Relu", 1, 1, "max(x, 0)")                                                                                                     \
     X(CLIP, "Clip", 1, 1, "min(max(x, low), high)")                                                                                        \
     X(LEAKY_RELU, "LeakyRelu", 1, 1, "x < 0 ? alpha x : x")                                                                                \
     X(SIGMOID, "Sigmoid", 1, 1, "1 / (1 + exp(-x))")                                                                                       \
     X(TANH, "Tanh", 1, 1, "tanh(x)")                                                                                                       \
+    X(HARD_SIGMOID, "HardSigmoid", 1, 1, "min(max(alpha x + beta, 0), 1)")                                                                 \
+    X(HARD_SWISH, "HardSwish", 1, 1, "x min(max(x / 6 + 1/2, 0), 1)")                                                                      \
+    X(SILU, "Silu", 1, 1, "x / (1 + exp(-x)), in ONNX Sigmoid and Mul")                                                                    \
+    X(GELU, "Gelu", 1, 1, "x (1 + erf(x / sqrt(2))) / 2, exact form")                                                                      \
+    X(ERF, "Erf", 1, 1, "erf(x)")                                                                                                          \
+    X(SQRT, "Sqrt", 1, 1, "the square root of x >= 0")                                                                                     \
     X(SOFTMAX, "Softmax", 1, 1, "along `axis`")                                                                                            \
     X(ADD, "Add", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
     X(SUB, "Sub", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
     X(MUL, "Mul", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
+    X(DIV, "Div", 2, 2, "with numpy broadcasting; one input may be constant")                                                              \
     X(CONCAT, "Concat", 1, -1, "along `axis`, not the batch")                                                                              \
     X(MAX_POOL, "MaxPool", 1, 1, "pads, strides, dilations 1, ceil_mode")                                                                  \
     X(AVERAGE_POOL, "AveragePool", 1, 1, "pads, strides, ceil_mode, count_include_pad")                                                    \
@@ -56,11 +64,12 @@ typedef struct uwc_op {
     uwc_auto_pad auto_pad; /* uwc_op_infer turns it into pad[] and sets it to UWC_PAD_EXPLICIT */
     int64_t group;
     bool ceil_mode, count_include_pad, keepdims;
-    float alpha;     /* LeakyRelu slope */
+    float alpha;     /* LeakyRelu and HardSigmoid slope */
+    float beta;      /* HardSigmoid at 0 */
     float low, high; /* Clip */
-    float epsilon;   /* BatchNormalization */
+    float epsilon;   /* BatchNormalization, LayerNormalization */
     float value;     /* Pad */
-    int axis;        /* Softmax, Concat; uwc_op_infer makes it non-negative */
+    int axis;        /* Softmax, Concat, LayerNormalization; uwc_op_infer makes it non-negative */
     int n_axes;
     int axes[UWC_MAX_RANK]; /* ReduceMean; made non-negative and ascending */
     int perm[UWC_MAX_RANK]; /* Transpose */

@@ -21,7 +21,9 @@ typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double damp;       /* ridge as a fraction of the mean diagonal */
+    double ridge;      /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
+    double damp;       /* of the rounding's metric, likewise a part */
+    bool equalise;     /* stretch the channels of activations in front of depthwise layers */
     int64_t positions; /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
     uint64_t seed;
     uwc_backend backend;
@@ -93,8 +95,13 @@ typedef struct uwc_layer_statistics {
     const double *A, *Y, *W0;
 } uwc_layer_statistics;
 
+typedef struct uwc_layer_options {
+    bool asymmetric;
+    double ridge, damp; /* see uwc_recon_options; ridge > 0 */
+} uwc_layer_options;
+
 /* weights (created with bits, rows, n) and bias [rows] that minimise mean |w' p + b - y|^2. Errors: MATH. Local. */
-uwc_status uwc_recon_layer(const uwc_layer_statistics *statistics, bool asymmetric, double damp, uwc_weights *weights,
+uwc_status uwc_recon_layer(const uwc_layer_statistics *statistics, const uwc_layer_options *options, uwc_weights *weights,
                            double *bias) UWC_MUST_USE;
 /* Nearest rounding of W [rows,n] (float, row stride `stride`) with the per-channel scale of least square error. Local. */
 uwc_status uwc_recon_nearest(const float *w, int64_t stride, bool asymmetric, uwc_weights *weights) UWC_MUST_USE;

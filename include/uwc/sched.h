@@ -91,10 +91,15 @@ uwc_status uwc_plan_memory(const uwc_graph *graph, const uwc_config *config, uwc
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) UWC_MUST_USE;
 
 /* Counts the images of data.evaluation (of `config`, as data.preprocess and run.* say) with an ONNX file, float or quantized. *out on rank
- * 0: an object {model, images, labelled, top1, top5, bytes, seconds}, top1 and top5 only where there are labels; NULL elsewhere. `hooks`
- * may be NULL. Errors: CONFIG (no data.evaluation), those of the files. Collective. */
-uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_hooks *hooks,
+ * 0: an object {model, images, bad_images, labelled, top1, top5, bytes, seconds}, top1 and top5 only where there are labels; NULL
+ * elsewhere. `log` and `hooks` may be NULL. Errors: CONFIG (no data.evaluation), those of the files. Collective. */
+uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_log *log, const uwc_hooks *hooks,
                               uwc_json **out) UWC_MUST_USE;
+
+/* Packs a folder of images into HDF5 as data.preprocess and data.on_bad_image of `config` say; the log has the names of images that are
+ * left out. `log` and `hooks` may be NULL. Errors: those of uwc_dataset_pack. Local. */
+uwc_status uwc_pack_folder(const uwc_config *config, const char *folder, const char *path, const uwc_log *log,
+                           const uwc_hooks *hooks) UWC_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -72,21 +72,31 @@ uwc_status uwc_cache_store_piece(uwc_cache *cache, const char *key, int shard, i
 
 /* ---- data sets ------------------------------------------------------------------------------------------------------------------ */
 
-/* Order of work: decode, resize the short side, centre crop, colour order, scale, mean, std. */
+/* Order of work: decode, resize the short side, centre crop (or letterbox in place of both), colour order, scale, mean, std. */
 typedef struct uwc_preprocess {
-    int64_t resize; /* short side in pixels; 0: not */
-    int64_t crop;   /* square side; 0: not */
-    bool bgr;       /* network wants blue first */
-    double scale;   /* value = (pixel * scale - mean) / std, per channel in the order the network sees */
+    int64_t resize;    /* short side in pixels; 0: not */
+    int64_t crop;      /* square side; 0: not */
+    int64_t letterbox; /* the long side becomes this, and the image lies in the upper left corner of such a square; 0: not */
+    int64_t pad;       /* pixel value (0..255, as stored) of what a letterboxed image does not cover */
+    bool bgr;          /* network wants blue first */
+    double scale;      /* value = (pixel * scale - mean) / std, per channel in the order the network sees */
     double mean[3], std[3];
 } uwc_preprocess;
+
+/* Which images of a set are used. */
+typedef struct uwc_choice {
+    int64_t samples;    /* > 0: the first so many of those that are not left out */
+    const int64_t *bad; /* [n_bad] numbers of images that are left out, ascending; borrowed */
+    int64_t n_bad;
+} uwc_choice;
 
 typedef struct uwc_dataset uwc_dataset;
 
 /* HDF5 (/images uint8 [N,C,H,W] or float32, /labels), a folder of JPEG/PNG (labels.txt with "file label" lines, or class sub-folders), or
- * .npy (uint8 or float32 [N,C,H,W]). `samples` > 0 takes the first so many. Errors: NOTFOUND, FORMAT, SHAPE, VALUE; fewer images than
- * `samples` is CONFIG with both numbers. Local. */
-uwc_status uwc_dataset_open(const char *path, const uwc_preprocess *preprocess, int64_t samples, uwc_dataset **out) UWC_MUST_USE;
+ * .npy (uint8 or float32 [N,C,H,W]). `choice`: NULL for all images. A file that was packed with the steps that `preprocess` asks for (or
+ * where it asks for none) is taken as it is. Errors: NOTFOUND, FORMAT, SHAPE, VALUE; CONFIG where there are fewer images than samples,
+ * with both numbers, and where the file was packed with other steps. Local. */
+uwc_status uwc_dataset_open(const char *path, const uwc_preprocess *preprocess, const uwc_choice *choice, uwc_dataset **out) UWC_MUST_USE;
 void uwc_dataset_close(uwc_dataset **dataset);
 int64_t uwc_dataset_images(const uwc_dataset *dataset);
 /* Shape of one preprocessed image, [1,C,H,W]. Local. */
@@ -98,8 +108,51 @@ int64_t uwc_dataset_label(const uwc_dataset *dataset, int64_t image);
 uwc_status uwc_dataset_read(uwc_dataset *dataset, int64_t first, uwc_tensor *out) UWC_MUST_USE;
 /* A hash of the raw images and preprocessing, so that a resume on other data is noticed (cheap: sizes, names, a few images). Local. */
 uwc_status uwc_dataset_fingerprint(uwc_dataset *dataset, uint64_t *out) UWC_MUST_USE;
-/* Packs a folder of images into HDF5: resized and cropped as `preprocess` says, uint8 RGB [N,3,H,W], labels. Local. */
-uwc_status uwc_dataset_pack(const char *folder, const uwc_preprocess *preprocess, const char *path) UWC_MUST_USE;
+
+/* Where an image lies in the network's input: pixel of the input = pixel of the image * scale + offset, counted from upper and left edges,
+ * [0] down, [1] across. */
+typedef struct uwc_placement {
+    int64_t height, width; /* of the image as decoded and turned the right way up, also where the data set was packed from it */
+    double scale[2], offset[2];
+} uwc_placement;
+/* Reads the header of the image at most. Local. */
+uwc_status uwc_dataset_placement(const uwc_dataset *dataset, int64_t image, uwc_placement *out) UWC_MUST_USE;
+
+/* Packs the chosen images of a folder into HDF5: resized and cropped or letterboxed as `preprocess` says, uint8 RGB [N,3,H,W], labels.
+ * `threads` threads decode; the bytes do not depend on them. Local. */
+uwc_status uwc_dataset_pack(const char *folder, const uwc_preprocess *preprocess, const uwc_choice *choice, int threads,
+                            const char *path) UWC_MUST_USE;
+
+/* ---- reader: batches that are decoded while the caller works on the one before -------------------------------------------------- */
+
+typedef struct uwc_span {
+    int64_t first, count;
+} uwc_span;
+
+typedef struct uwc_reader uwc_reader;
+
+/* Will give the images of span[0], span[1], ... as one batch each, in memory for two of the largest. `threads` threads decode, where the
+ * set is a folder or .npy; HDF5 files, whose library serves one thread, are read when a batch is asked for. What is given never depends on
+ * `threads`. `dataset` is borrowed and read by nobody else until the reader is closed; spans are copied. Errors: ARG, LIBRARY. Local. */
+uwc_status uwc_reader_open(uwc_dataset *dataset, const uwc_span *span, int n_spans, int threads, uwc_reader **out) UWC_MUST_USE;
+/* *out = the next batch, [count,C,H,W]; borrowed until the next call. Errors: of the first image of the batch that cannot be read, as
+ * uwc_dataset_read; ARG behind the last span. Local. */
+uwc_status uwc_reader_next(uwc_reader *reader, const uwc_tensor **out) UWC_MUST_USE;
+/* Stops the threads, which finish the images they are at; NULL inside is fine. Local. */
+void uwc_reader_close(uwc_reader **reader);
+
+/* ---- checker: which images of a set cannot be used ------------------------------------------------------------------------------- */
+
+typedef struct uwc_checker uwc_checker;
+
+/* Errors as uwc_dataset_open, but none of single images. Local. */
+uwc_status uwc_checker_open(const char *path, const uwc_preprocess *preprocess, uwc_checker **out) UWC_MUST_USE;
+void uwc_checker_close(uwc_checker **checker);
+int64_t uwc_checker_images(const uwc_checker *checker);
+/* Reads an image as uwc_dataset_read does. *good = false where what it holds cannot be used: damaged, not of `shape` ([1,C,H,W]) after
+ * preprocessing, not finite; uwc_error_last has its name and the reason. *shape of rank 0 takes any image, and becomes what it gives.
+ * Errors: what is not the image's fault (IO, NOTFOUND, NOMEM). Local. */
+uwc_status uwc_checker_try(uwc_checker *checker, int64_t image, uwc_shape *shape, bool *good) UWC_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,7 @@ static const uwc_cli__command commands[] = {
      false, false, uwc_cli__sweep},
     {"inspect", "MODEL.onnx|DIR", "layers, units, sizes, cost, memory of a network or a run",
      UWC_FLAG_CONFIG | UWC_FLAG_SET | UWC_FLAG_JSON | UWC_FLAG_HELP, 0, false, true, uwc_cli__inspect},
-    {"pack", "FOLDER", "pack images (JPEG, PNG) into HDF5, resized and cropped as data.preprocess says",
+    {"pack", "FOLDER", "pack images (JPEG, PNG) into HDF5, resized and cropped or letterboxed as data.preprocess says",
      UWC_FLAG_OUTPUT | UWC_FLAG_CONFIG | UWC_FLAG_SET | TALK, UWC_FLAG_OUTPUT, false, true, uwc_cli__pack},
     {"report", "DIR", "write report.html of a run or sweep directory and print its table", TALK, 0, false, true, uwc_cli__report},
     {"help", "COMMAND|options", "help on a command, or the options of a configuration", UWC_FLAG_HELP, 0, true, true, uwc_cli__help},

@@ -115,6 +115,8 @@ uwc_status uwc_cli__pack(uwc_cli__session *session) UWC_MUST_USE;
 uwc_status uwc_cli__report(uwc_cli__session *session) UWC_MUST_USE;
 uwc_status uwc_cli__help(uwc_cli__session *session) UWC_MUST_USE;
 /* Help on one command. */
+/* docs/operators.md */
+void uwc_cli__print_operators(FILE *out);
 void uwc_cli__print_help(const uwc_cli__command *command, FILE *out);
 
 /* The whole program. Returns its exit status. */

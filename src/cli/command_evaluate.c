@@ -54,7 +54,7 @@ static uwc_status evaluate_model(uwc_cli__session *session) {
     uwc_json *result = NULL;
     UWC_CHECK(arguments->data != NULL || arguments->config != NULL, UWC_E_ARG, "`uwc evaluate` of an ONNX file needs --data (or --config)");
     UWC_TRY(uwc_cli__load_config(session, arguments->config, &config));
-    uwc_status st = uwc_evaluate_model(session->comm, config, arguments->operand, &session->hooks, &result);
+    uwc_status st = uwc_evaluate_model(session->comm, config, arguments->operand, &session->log, &session->hooks, &result);
     if (st == UWC_OK && result != NULL) {
         bool json = (arguments->given & UWC_FLAG_JSON) != 0;
         st = json ? uwc_cli__print_json(session, result) : print_result(session, result);

@@ -81,6 +81,8 @@ uwc_status uwc_cli__help(uwc_cli__session *session) {
         print_options(session->out);
     } else if (strcmp(topic, "options.md") == 0) {
         print_options_page(session->out);
+    } else if (strcmp(topic, "operators.md") == 0) {
+        uwc_cli__print_operators(session->out);
     } else {
         const uwc_cli__command *command = uwc_cli__find_command(topic);
         UWC_CHECK(command != NULL, UWC_E_ARG, "no help on \"%s\" (see `uwc help`)", topic);

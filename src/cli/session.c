@@ -79,14 +79,17 @@ done:
 uwc_status uwc_cli__check_evaluation(const uwc_config *config) {
     const char *path = uwc_config_string(config, "data.evaluation");
     uwc_preprocess preprocess;
-    uwc_dataset *images;
+    uwc_dataset *images = NULL;
+    uwc_checker *checker = NULL;
     if (path == NULL) {
         return UWC_OK;
     }
     UWC_TRY(uwc_preprocess_read(config, &preprocess));
-    UWC_TRY(uwc_dataset_open(path, &preprocess, 0, &images));
+    bool skip = strcmp(uwc_config_string(config, "data.on_bad_image"), "skip") == 0; /* the first image may be one of the bad */
+    uwc_status st = skip ? uwc_checker_open(path, &preprocess, &checker) : uwc_dataset_open(path, &preprocess, NULL, &images);
+    uwc_checker_close(&checker);
     uwc_dataset_close(&images);
-    return UWC_OK;
+    return st;
 }
 
 uwc_status uwc_cli__share_flag(uwc_cli__session *session, bool *flag) {

@@ -25,7 +25,12 @@ static bool passes_on(uwc_op_kind kind) {
     case UWC_OP_LEAKY_RELU:
     case UWC_OP_SIGMOID:
     case UWC_OP_TANH:
+    case UWC_OP_HARD_SIGMOID:
+    case UWC_OP_HARD_SWISH:
+    case UWC_OP_SILU:
+    case UWC_OP_GELU:
     case UWC_OP_BATCH_NORM:
+    case UWC_OP_LAYER_NORM:
     case UWC_OP_IDENTITY:
     case UWC_OP_MAX_POOL:
     case UWC_OP_MUL:

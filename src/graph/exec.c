@@ -5,9 +5,12 @@
 #include <assert.h>
 #include <string.h>
 
+enum { SIZES = 4 }; /* batch sizes whose kernels are kept: the full batch, remainders */
+
 typedef struct kernels {
     int64_t images;
     uwc_kernel **kernel; /* [n_nodes] */
+    bool *counted;       /* [n_nodes] would have a kernel, in a dry executor */
 } kernels;
 
 typedef struct buffer {
@@ -20,8 +23,10 @@ struct uwc_exec {
     const uwc_graph *graph;
     bool dry, quantizes; /* dry: counts buffers and has none, as if values with bits had quantizers or as if none had */
     int64_t batch;
+    int64_t parts;                    /* of a dry one: slices of a batch, each in a lane of its own; `batch` is one slice */
+    int64_t *result, result_capacity; /* of a dry one with several parts: elements of what is fetched, by place */
     uwc_backend backend;
-    kernels size[UWC_EXEC_SIZES];
+    kernels size[SIZES];
     int oldest; /* the slot of `size` that is replaced next */
     buffer *pool;
     int64_t pool_capacity;
@@ -32,15 +37,16 @@ struct uwc_exec {
     int *held;             /* [2 n_values] index of the buffer, -1: none (not made, or fed) */
     uwc_tensor *slot;      /* [2 n_values] views */
     bool *made;            /* [2 n_values] */
+    uwc_slices *slices;    /* does the work where the batch has more than one slice, else NULL */
 };
 
-static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, bool dry, uwc_exec **out) {
+/* Without slices. */
+static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
     *out = NULL;
-    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
     uwc_exec *exec;
     UWC_TRY(uwc_calloc(1, sizeof *exec, &exec));
     exec->graph = graph;
-    exec->dry = dry;
+    exec->parts = 1;
     exec->batch = batch;
     exec->backend = backend;
     exec->n_nodes = graph->n_nodes;
@@ -52,8 +58,9 @@ static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend back
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->held, &exec->held), fail);
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->slot, &exec->slot), fail);
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->made, &exec->made), fail);
-    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
+    for (int i = 0; i < SIZES; i++) {
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(uwc_kernel *), &exec->size[i].kernel), fail);
+        UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(bool), &exec->size[i].counted), fail);
     }
     *out = exec;
     return UWC_OK;
@@ -63,28 +70,54 @@ fail:
 }
 
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
-    return create(graph, batch, backend, false, out);
-}
-
-uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) {
-    uwc_status st = create(graph, batch, UWC_BACKEND_FAST, true, out);
-    if (st == UWC_OK) {
-        (*out)->quantizes = quantized;
+    *out = NULL;
+    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
+    UWC_TRY(create(graph, batch, backend, out));
+    if (uwc_graph__slice_images(graph, batch) == batch) {
+        return UWC_OK;
+    }
+    uwc_status st = uwc_graph__slices_create(graph, batch, backend, &(*out)->slices);
+    if (st != UWC_OK) {
+        uwc_exec_destroy(out);
     }
     return st;
 }
 
+uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) {
+    const int64_t slice = uwc_graph__slice_images(graph, batch);
+    UWC_TRY(create(graph, slice, UWC_BACKEND_FAST, out));
+    (*out)->dry = true;
+    (*out)->quantizes = quantized;
+    (*out)->parts = (batch + slice - 1) / slice;
+    return UWC_OK;
+}
+
 int64_t uwc_exec_bytes(const uwc_exec *exec) {
-    int64_t count = 0;
+    int64_t count = 0, results = 0;
     for (int i = 0; i < exec->n_buffers; i++) {
         count += exec->pool[i].count;
     }
-    return count * (int64_t)sizeof(float);
+    for (int64_t i = 0; i < exec->result_capacity; i++) {
+        results += exec->result[i];
+    }
+    int64_t bytes = (exec->parts * count + results) * (int64_t)sizeof(float);
+    return exec->slices == NULL ? bytes : bytes + uwc_graph__slices_bytes(exec->slices);
+}
+
+int64_t uwc_exec_kernel_bytes(const uwc_exec *exec) {
+    int64_t bytes = 0;
+    for (int s = 0; s < SIZES; s++) {
+        for (int i = 0; i < exec->n_nodes; i++) {
+            bytes += exec->size[s].counted[i] ? uwc_graph__kernel_bytes(exec->graph, i) : 0;
+        }
+    }
+    return exec->parts * bytes;
 }
 
 static void drop_kernels(uwc_exec *exec, kernels *size) {
-    for (int i = 0; size->kernel != NULL && i < exec->n_nodes; i++) {
+    for (int i = 0; size->counted != NULL && i < exec->n_nodes; i++) {
         uwc_kernel_destroy(&size->kernel[i]);
+        size->counted[i] = false;
     }
     size->images = 0;
 }
@@ -94,14 +127,17 @@ void uwc_exec_destroy(uwc_exec **out) {
     if (exec == NULL) {
         return;
     }
-    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
+    uwc_graph__slices_destroy(&exec->slices);
+    for (int i = 0; i < SIZES; i++) {
         drop_kernels(exec, &exec->size[i]);
         uwc_free(&exec->size[i].kernel);
+        uwc_free(&exec->size[i].counted);
     }
     for (int i = 0; i < exec->n_buffers; i++) {
         uwc_free(&exec->pool[i].data);
     }
     uwc_free(&exec->pool);
+    uwc_free(&exec->result);
     uwc_free(&exec->wanted);
     uwc_free(&exec->uses);
     uwc_free(&exec->held);
@@ -112,7 +148,7 @@ void uwc_exec_destroy(uwc_exec **out) {
 
 uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
     UWC_CHECK(node < exec->n_nodes, UWC_E_ARG, "node %d of %d", node, exec->n_nodes);
-    for (int s = 0; s < UWC_EXEC_SIZES; s++) {
+    for (int s = 0; s < SIZES; s++) {
         for (int i = 0; i < exec->n_nodes; i++) {
             if (node < 0 || i == node) {
                 uwc_kernel_destroy(&exec->size[s].kernel[i]);
@@ -131,7 +167,7 @@ uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
         UWC_TRY(uwc_calloc(slots, sizeof *exec->slot, &exec->slot));
         UWC_TRY(uwc_calloc(slots, sizeof *exec->made, &exec->made));
     }
-    return UWC_OK;
+    return exec->slices != NULL ? uwc_graph__slices_refresh(exec->slices, node) : UWC_OK;
 }
 
 /* The slot that input k of the node reads: raw (the value's index), or quantized (n_values behind it). */
@@ -225,13 +261,13 @@ static uwc_status make_quantized(uwc_exec *exec, int slot) {
 }
 
 static kernels *kernels_for(uwc_exec *exec, int64_t images) {
-    for (int i = 0; i < UWC_EXEC_SIZES; i++) {
+    for (int i = 0; i < SIZES; i++) {
         if (exec->size[i].images == images) {
             return &exec->size[i];
         }
     }
     kernels *size = &exec->size[exec->oldest];
-    exec->oldest = (exec->oldest + 1) % UWC_EXEC_SIZES;
+    exec->oldest = (exec->oldest + 1) % SIZES;
     drop_kernels(exec, size);
     size->images = images;
     return size;
@@ -258,7 +294,9 @@ done:
 
 static uwc_status run_node(uwc_exec *exec, int index, kernels *size) {
     const uwc_node *node = &exec->graph->node[index];
-    if (size->kernel[index] == NULL && !exec->dry) {
+    if (exec->dry) {
+        size->counted[index] = true;
+    } else if (size->kernel[index] == NULL) {
         UWC_TRY(make_kernel(exec, node, size->images, &size->kernel[index]));
     }
     const uwc_tensor **in;
@@ -316,6 +354,9 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
         UWC_TRY(feed_value(exec, feed[i], fed[i], images));
     }
     UWC_TRY(plan_run(exec, fetch, n_fetches));
+    if (exec->slices != NULL) {
+        return uwc_graph__slices_run(exec->slices, images, feed, fed, n_feeds, fetch, n_fetches, fetched);
+    }
     kernels *size = kernels_for(exec, images);
     for (int i = 0; i < exec->n_nodes; i++) {
         if (exec->wanted[i]) {
@@ -328,11 +369,23 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
     return UWC_OK;
 }
 
-uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+/* Memory for what is fetched from several slices, as in slices.c. */
+static uwc_status count_results(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    UWC_TRY(uwc_grow(&exec->result, &exec->result_capacity, n_fetches, sizeof *exec->result));
+    for (int i = 0; i < n_fetches; i++) {
+        int64_t count = images * uwc_shape_count(exec->graph->value[fetch[i]].shape);
+        for (int k = 0; k < n_feeds; k++) {
+            count = feed[k] == fetch[i] ? 0 : count;
+        }
+        exec->result[i] = exec->result[i] < count ? count : exec->result[i];
+    }
+    return UWC_OK;
+}
+
+static uwc_status run_slice_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
     uwc_tensor *fed = NULL;
     const uwc_tensor **feeds = NULL, **fetched = NULL;
     uwc_status st;
-    assert(exec->dry);
     UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *fed, &fed), done);
     UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *feeds, &feeds), done);
     UWC_TRY_GOTO(st, uwc_calloc(n_fetches, sizeof *fetched, &fetched), done);
@@ -349,89 +402,14 @@ done:
     return st;
 }
 
-/* The last node that reads `value`; n_nodes for an output of the network. */
-static int last_use(const uwc_graph *graph, int value) {
-    for (int i = 0; i < graph->n_outputs; i++) {
-        if (graph->output[i] == value) {
-            return graph->n_nodes;
-        }
+uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    assert(exec->dry);
+    const int64_t parts = (images + exec->batch - 1) / exec->batch, most = (images + parts - 1) / parts;
+    if (exec->parts > 1) {
+        UWC_TRY(count_results(exec, images, feed, n_feeds, fetch, n_fetches));
     }
-    for (int i = graph->n_nodes - 1; i >= 0; i--) {
-        for (int k = 0; k < graph->node[i].n_in; k++) {
-            if (graph->node[i].in[k] == value) {
-                return i;
-            }
-        }
+    if (images / parts < most) {
+        UWC_TRY(run_slice_dry(exec, images / parts, feed, n_feeds, fetch, n_fetches));
     }
-    return -1;
-}
-
-/* Input k of a node is one of the inputs in front of it. */
-static bool is_repeated(const uwc_node *node, int k) {
-    for (int j = 0; j < k; j++) {
-        if (node->in[j] == node->in[k]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Elements alive at the worst moment of a run on one image, everything kept until its last reader. */
-static int64_t peak_elements(const uwc_graph *graph) {
-    int64_t live = 0, peak = 0;
-    for (int i = 0; i < graph->n_inputs; i++) {
-        live += uwc_shape_count(graph->value[graph->input[i]].shape);
-    }
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const uwc_node *node = &graph->node[i];
-        live += uwc_shape_count(graph->value[node->out].shape);
-        peak = live > peak ? live : peak;
-        for (int k = 0; k < node->n_in; k++) {
-            const uwc_value *value = &graph->value[node->in[k]];
-            if (value->constant == NULL && !is_repeated(node, k) && last_use(graph, node->in[k]) == i) {
-                live -= uwc_shape_count(value->shape);
-            }
-        }
-    }
-    return peak;
-}
-
-int64_t uwc_graph_batch(const uwc_graph *graph, int64_t bytes, int64_t most) {
-    int64_t batch = bytes / (4 * peak_elements(graph) + 1);
-    batch = batch > most ? most : batch;
-    return batch < 1 ? 1 : batch;
-}
-
-static int64_t up(int64_t count, int64_t step) {
-    return (count + step - 1) / step * step;
-}
-
-/* oneDNN pads channels to its vectors: those of a group, or the groups themselves where each has one. */
-static int64_t weight_elements(const uwc_node *node, uwc_shape weights) {
-    enum { LANES = 16 };
-    if (node->op.kind != UWC_OP_CONV) {
-        return uwc_shape_count(weights);
-    }
-    int64_t group = node->op.group, rows = weights.dim[0] / group, area = weights.dim[2] * weights.dim[3];
-    return rows == 1 && weights.dim[1] == 1 ? up(group, LANES) * area : group * up(rows, LANES) * up(weights.dim[1], LANES) * area;
-}
-
-int64_t uwc_graph_kernel_bytes(const uwc_graph *graph) {
-    enum { CODE = 64 << 10 }; /* and what else a primitive keeps: measured, rounded up */
-    int64_t bytes = 0;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const uwc_node *node = &graph->node[i];
-        if (uwc_op_is_weighted(node->op.kind)) {
-            bytes += CODE + (int64_t)sizeof(float) * weight_elements(node, graph->value[node->in[1]].shape);
-        }
-    }
-    return bytes;
-}
-
-int64_t uwc_graph_constant_bytes(const uwc_graph *graph) {
-    int64_t bytes = 0;
-    for (int v = 0; v < graph->n_values; v++) {
-        bytes += graph->value[v].constant == NULL ? 0 : (int64_t)uwc_tensor_bytes(graph->value[v].constant);
-    }
-    return bytes;
+    return run_slice_dry(exec, most, feed, n_feeds, fetch, n_fetches);
 }

@@ -26,6 +26,7 @@ static uint64_t mix_op(uint64_t hash, const uwc_op *op) {
     MIX(hash, op->count_include_pad);
     MIX(hash, op->keepdims);
     MIX(hash, op->alpha);
+    MIX(hash, op->beta);
     MIX(hash, op->low);
     MIX(hash, op->high);
     MIX(hash, op->epsilon);

@@ -71,7 +71,8 @@ static uwc_status check_inputs(const uwc_graph *graph, const uwc_node *node) {
     int least, most;
     uwc_op_arity(node->op.kind, &least, &most);
     UWC_CHECK(node->n_in >= least && (most < 0 || node->n_in <= most), UWC_E_FORMAT, "%d inputs", node->n_in);
-    bool has_parameters = uwc_op_is_weighted(node->op.kind) || node->op.kind == UWC_OP_BATCH_NORM, any_activation = false;
+    uwc_op_kind kind = node->op.kind;
+    bool has_parameters = uwc_op_is_weighted(kind) || kind == UWC_OP_BATCH_NORM || kind == UWC_OP_LAYER_NORM, any_activation = false;
     for (int k = 0; k < node->n_in; k++) {
         const uwc_value *value = &graph->value[node->in[k]];
         UWC_CHECK(value->constant != NULL || value->producer >= 0 || is_input(graph, node->in[k]), UWC_E_FORMAT, "input %s is made nowhere",

@@ -1,6 +1,9 @@
 /* Basic-Units. In topological order, a place between two nodes that a single value crosses separates the network: all that lies in front of
  * it reaches the rest through that value alone (it post-dominates the input and dominates the output). Between two such places lies a
- * region with one entry and one exit: a single operator, or a whole residual or inception block. Regions become units. */
+ * region with one entry and one exit: a single operator, or a whole residual or inception block. Regions become units.
+ *
+ * DenseNet has no such places inside a dense block, where every layer reads all that came before it through a Concat. So a place that
+ * several values cross separates too if nothing but Concats reads them behind it: what lies in front has done all of its work on them. */
 #include "graph_impl.h"
 
 #include <string.h>
@@ -11,43 +14,50 @@ typedef struct region {
     bool chain;      /* no joining of branches inside */
 } region;
 
-/* last_reader[v]: the last node that reads value v, -1 where there is none: an output alone does not keep a cut from being made. */
-static void find_last_readers(const uwc_graph *graph, int *last_reader) {
+/* The last nodes that read a value, -1 where there are none: an output alone does not keep a cut from being made. */
+typedef struct last_readers {
+    int any, no_concat; /* no_concat: the last one that is no Concat */
+} last_readers;
+
+static void find_last_readers(const uwc_graph *graph, last_readers *last) {
     for (int v = 0; v < graph->n_values; v++) {
-        last_reader[v] = -1;
+        last[v] = (last_readers){.any = -1, .no_concat = -1};
     }
     for (int i = 0; i < graph->n_nodes; i++) {
         for (int k = 0; k < graph->node[i].n_in; k++) {
-            last_reader[graph->node[i].in[k]] = i;
+            last_readers *of_value = &last[graph->node[i].in[k]];
+            of_value->any = i;
+            of_value->no_concat = graph->node[i].op.kind == UWC_OP_CONCAT ? of_value->no_concat : i;
         }
     }
 }
 
-/* How many activations made at or before node i are read behind it. */
-static int crossing(const uwc_graph *graph, const int *last_reader, int i) {
-    int count = 0;
+/* True where one activation at most that is made at or before node i is read behind it, or several by Concats alone. */
+static bool separates(const uwc_graph *graph, const last_readers *last, int i) {
+    int any = 0, no_concat = 0;
     for (int v = 0; v < graph->n_values; v++) {
-        const uwc_value *value = &graph->value[v];
-        count += value->constant == NULL && value->producer <= i && last_reader[v] > i;
+        bool made = graph->value[v].constant == NULL && graph->value[v].producer <= i;
+        any += made && last[v].any > i;
+        no_concat += made && last[v].no_concat > i;
     }
-    return count;
+    return any <= 1 || no_concat == 0;
 }
 
 static uwc_status find_regions(const uwc_graph *graph, region *list, int *n) {
-    int *last_reader;
-    UWC_TRY(uwc_calloc(graph->n_values, sizeof *last_reader, &last_reader));
-    find_last_readers(graph, last_reader);
+    last_readers *last;
+    UWC_TRY(uwc_calloc(graph->n_values, sizeof *last, &last));
+    find_last_readers(graph, last);
     *n = 0;
     int first = 0, layers = 0;
     for (int i = 0; i < graph->n_nodes; i++) {
         layers += uwc_op_is_weighted(graph->node[i].op.kind);
-        if (i + 1 == graph->n_nodes || crossing(graph, last_reader, i) <= 1) {
+        if (i + 1 == graph->n_nodes || separates(graph, last, i)) {
             list[(*n)++] = (region){.first = first, .last = i, .layers = layers, .chain = first == i};
             first = i + 1;
             layers = 0;
         }
     }
-    uwc_free(&last_reader);
+    uwc_free(&last);
     return UWC_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Batch normalisation into the layer in front of it; identities and dead ends away. */
+/* Batch normalisation and constant factors into the layer in front of them; identities and dead ends away. */
 #include "graph_impl.h"
 
 #include <math.h>
@@ -76,20 +76,61 @@ static uwc_status turn_into_depthwise(uwc_graph *graph, int index, const double 
     return UWC_OK;
 }
 
-static uwc_status fold_norm(uwc_graph *graph, int index) {
-    const uwc_node *norm = &graph->node[index];
-    int layer = graph->value[norm->in[0]].producer;
+/* The layer of float weights whose output, with the channels along axis 1, `index` alone reads as `value`; -1 where there is none. */
+static int layer_of(const uwc_graph *graph, int value, int index) {
+    int layer = graph->value[value].producer;
     bool foldable = layer >= 0 && uwc_op_is_weighted(graph->node[layer].op.kind) && graph->node[layer].quantized == NULL &&
-                    !uwc_graph__has_other_use(graph, norm->in[0], index) &&
-                    (graph->node[layer].op.kind == UWC_OP_CONV || graph->value[norm->in[0]].shape.rank == 2);
+                    !uwc_graph__has_other_use(graph, value, index) &&
+                    (graph->node[layer].op.kind == UWC_OP_CONV || graph->value[value].shape.rank == 2);
+    return foldable ? layer : -1;
+}
+
+static uwc_status fold_norm(uwc_graph *graph, int index) {
+    int layer = layer_of(graph, graph->node[index].in[0], index);
     double *factor = NULL, *offset = NULL;
     int64_t channels = 0;
-    uwc_status st = affine_of(graph, norm, &factor, &offset, &channels);
+    uwc_status st = affine_of(graph, &graph->node[index], &factor, &offset, &channels);
     if (st == UWC_OK) {
-        st = foldable ? fold_into_layer(graph, index, layer, factor, offset) : turn_into_depthwise(graph, index, factor, offset, channels);
+        st =
+            layer >= 0 ? fold_into_layer(graph, index, layer, factor, offset) : turn_into_depthwise(graph, index, factor, offset, channels);
     }
     uwc_free(&factor);
     uwc_free(&offset);
+    return st;
+}
+
+/* One number, or one per channel: [C,1,1] behind a Conv, [C] behind a Linear, ones in front of it or not. */
+static bool is_per_channel(uwc_shape factor, uwc_shape out) {
+    int axis = factor.rank - (out.rank - 1);
+    if (uwc_shape_count(factor) == 1) {
+        return factor.rank <= out.rank;
+    }
+    return factor.rank <= out.rank && axis >= 0 && uwc_shape_count(factor) == out.dim[1] && factor.dim[axis] == out.dim[1];
+}
+
+/* A constant factor behind a layer, such as the layer scale of ConvNeXt, goes into its weights. */
+static uwc_status fold_factor(uwc_graph *graph, int index) {
+    const uwc_node *node = &graph->node[index];
+    int constant = graph->value[node->in[0]].constant != NULL ? 0 : 1, layer = layer_of(graph, node->in[1 - constant], index);
+    const uwc_tensor *given = graph->value[node->in[constant]].constant;
+    const uwc_shape out = graph->value[node->out].shape;
+    if (layer < 0 || given == NULL || !is_per_channel(given->shape, out) || graph->value[node->in[1 - constant]].quantizer.bits > 0) {
+        return UWC_OK;
+    }
+    double *factor = NULL, *zero = NULL;
+    uwc_status st = uwc_calloc(out.dim[1], sizeof *factor, &factor);
+    if (st == UWC_OK) {
+        st = uwc_calloc(out.dim[1], sizeof *zero, &zero);
+    }
+    for (int64_t c = 0; st == UWC_OK && c < out.dim[1]; c++) {
+        factor[c] = (double)given->f32[uwc_shape_count(given->shape) == 1 ? 0 : c];
+    }
+    if (st == UWC_OK) {
+        graph->node[index].in[0] = node->in[1 - constant];
+        st = fold_into_layer(graph, index, layer, factor, zero);
+    }
+    uwc_free(&factor);
+    uwc_free(&zero);
     return st;
 }
 
@@ -191,9 +232,14 @@ end:
 }
 
 uwc_status uwc_graph_simplify(uwc_graph *graph) {
+    UWC_TRY(uwc_graph__fuse(graph));
+    UWC_TRY(uwc_graph__channels_first(graph));
     for (int i = 0; i < graph->n_nodes; i++) {
         if (graph->node[i].op.kind == UWC_OP_BATCH_NORM) {
             UWC_TRY(fold_norm(graph, i));
+        }
+        if (graph->node[i].op.kind == UWC_OP_MUL) {
+            UWC_TRY(fold_factor(graph, i));
         }
         if (graph->node[i].op.kind == UWC_OP_IDENTITY) {
             bypass_identity(graph, i);

@@ -12,6 +12,7 @@ typedef struct uwc_onnx__list {
 
 typedef struct uwc_onnx__export {
     const uwc_graph *graph;
+    int opset;             /* the lowest that has all that was written so far */
     uwc_onnx__list memory; /* everything that messages point to, freed together */
     uwc_onnx__list node, initializer, metadata;
     uwc_onnx__list made;        /* names beside those of the graph's values */

@@ -1,6 +1,8 @@
 /* One operator of a graph as a node of a file. */
 #include "export_impl.h"
 
+#include <math.h>
+
 typedef struct writer {
     uwc_onnx__export *ex;
     const uwc_node *node;
@@ -158,6 +160,88 @@ static uwc_status put_pad(const writer *w) {
     return uwc_onnx__put_float_input(w->ex, node, "value", w->op->value);
 }
 
+/* The node that makes `output` of one input more; named after its output where it is not the operator's own. */
+static uwc_status put_step(const writer *w, const char *type, const char *output, const char *input, uwc_onnx__node **out) {
+    bool last = output == w->ex->graph->value[w->node->out].name;
+    UWC_TRY(uwc_onnx__new_node(w->ex, type, last ? w->node->name : output, output, out));
+    return uwc_onnx__add_input(w->ex, *out, input);
+}
+
+/* Silu and HardSwish: x times a gate, which operator set 13 has. */
+static uwc_status put_gated(const writer *w) {
+    const char *x = uwc_onnx__read_name(w->ex, w->node, 0), *output = w->ex->graph->value[w->node->out].name;
+    bool hard = w->op->kind == UWC_OP_HARD_SWISH;
+    uwc_onnx__node *gate, *product;
+    char *between;
+    UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "gate", &between));
+    UWC_TRY(put_step(w, hard ? "HardSigmoid" : "Sigmoid", between, x, &gate));
+    if (hard) {
+        UWC_TRY(uwc_onnx__put_float(w->ex, gate, "alpha", 1.0f / 6));
+        UWC_TRY(uwc_onnx__put_float(w->ex, gate, "beta", 0.5f));
+    }
+    UWC_TRY(put_step(w, "Mul", output, x, &product));
+    return uwc_onnx__add_input(w->ex, product, between);
+}
+
+/* x (1 + erf(x / sqrt(2))) / 2; Gelu itself came with operator set 20. */
+static uwc_status put_gelu(const writer *w) {
+    static const char *const type[] = {"Div", "Erf", "Add", "Mul", "Mul"}, *const suffix[] = {"scaled", "erf", "sum", "product", NULL};
+    const char *x = uwc_onnx__read_name(w->ex, w->node, 0), *output = w->ex->graph->value[w->node->out].name, *read = x;
+    const float number[] = {sqrtf(2), 0, 1, 0, 0.5f};
+    for (int i = 0; i < 5; i++) {
+        char *made = NULL;
+        uwc_onnx__node *node;
+        if (suffix[i] != NULL) {
+            UWC_TRY(uwc_onnx__fresh_name(w->ex, output, suffix[i], &made));
+        }
+        UWC_TRY(put_step(w, type[i], made == NULL ? output : made, read, &node));
+        if (number[i] > 0) {
+            UWC_TRY(uwc_onnx__put_float_input(w->ex, node, "by", number[i]));
+        } else if (i == 3) {
+            UWC_TRY(uwc_onnx__add_input(w->ex, node, x));
+        }
+        read = made;
+    }
+    return UWC_OK;
+}
+
+/* Axis `axis` to the end, or back from there. */
+static uwc_status put_turned(const writer *w, bool back, const char *output, const char *input) {
+    uwc_onnx__node *node;
+    int64_t perm[UWC_MAX_RANK];
+    int last = w->in.rank - 1, axis = w->op->axis;
+    for (int i = 0, from = 0; i < last; i++, from++) {
+        from += from == axis;
+        perm[back ? from : i] = back ? i : from;
+    }
+    perm[back ? axis : last] = back ? last : axis;
+    UWC_TRY(put_step(w, "Transpose", output, input, &node));
+    return uwc_onnx__put_ints(w->ex, node, "perm", perm, w->in.rank);
+}
+
+/* ONNX normalises the last axes alone. */
+static uwc_status put_layer_norm(const writer *w) {
+    const char *read = uwc_onnx__read_name(w->ex, w->node, 0), *output = w->ex->graph->value[w->node->out].name, *constant;
+    char *there, *back = NULL;
+    bool turned = w->op->axis != w->in.rank - 1;
+    uwc_onnx__node *node;
+    if (turned) {
+        UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "turned", &there));
+        UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "normal", &back));
+        UWC_TRY(put_turned(w, false, there, read));
+        read = there;
+    }
+    UWC_TRY(uwc_onnx__new_node(w->ex, "LayerNormalization", w->node->name, turned ? back : output, &node));
+    UWC_TRY(uwc_onnx__add_input(w->ex, node, read));
+    for (int k = 1; k <= 2; k++) {
+        UWC_TRY(uwc_onnx__put_constant(w->ex, w->node->in[k], &constant));
+        UWC_TRY(uwc_onnx__add_input(w->ex, node, constant));
+    }
+    UWC_TRY(uwc_onnx__put_float(w->ex, node, "epsilon", w->op->epsilon));
+    w->ex->opset = w->ex->opset < 17 ? 17 : w->ex->opset;
+    return turned ? put_turned(w, true, output, back) : UWC_OK;
+}
+
 /* Operators with nothing but inputs and at most one attribute. */
 static uwc_status put_plain(const writer *w) {
     uwc_onnx__node *node;
@@ -167,6 +251,9 @@ static uwc_status put_plain(const writer *w) {
         return uwc_onnx__put_float(w->ex, node, "epsilon", w->op->epsilon);
     case UWC_OP_LEAKY_RELU:
         return uwc_onnx__put_float(w->ex, node, "alpha", w->op->alpha);
+    case UWC_OP_HARD_SIGMOID:
+        UWC_TRY(uwc_onnx__put_float(w->ex, node, "alpha", w->op->alpha));
+        return uwc_onnx__put_float(w->ex, node, "beta", w->op->beta);
     case UWC_OP_SOFTMAX:
     case UWC_OP_CONCAT:
         return uwc_onnx__put_int(w->ex, node, "axis", w->op->axis);
@@ -185,10 +272,18 @@ uwc_status uwc_onnx__put_operator(uwc_onnx__export *ex, const uwc_node *node) {
         [UWC_OP_LEAKY_RELU] = put_plain,
         [UWC_OP_SIGMOID] = put_plain,
         [UWC_OP_TANH] = put_plain,
+        [UWC_OP_HARD_SIGMOID] = put_plain,
+        [UWC_OP_HARD_SWISH] = put_gated,
+        [UWC_OP_SILU] = put_gated,
+        [UWC_OP_GELU] = put_gelu,
+        [UWC_OP_ERF] = put_plain,
+        [UWC_OP_SQRT] = put_plain,
+        [UWC_OP_LAYER_NORM] = put_layer_norm,
         [UWC_OP_SOFTMAX] = put_plain,
         [UWC_OP_ADD] = put_plain,
         [UWC_OP_SUB] = put_plain,
         [UWC_OP_MUL] = put_plain,
+        [UWC_OP_DIV] = put_plain,
         [UWC_OP_CONCAT] = put_plain,
         [UWC_OP_MAX_POOL] = put_pool,
         [UWC_OP_AVERAGE_POOL] = put_pool,

@@ -268,3 +268,23 @@ uwc_status uwc_onnx__fold_constant(uwc_onnx__import *im, const uwc_onnx__node *n
     UWC_TRY(uwc_onnx__attribute_tensor(node, "value", im->folder, out));
     return *out != NULL ? UWC_OK : constant_of_numbers(im, node, out);
 }
+
+uwc_status uwc_onnx__fold_range(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_tensor **out) {
+    const int64_t most = INT64_C(1) << 40;
+    const uwc_tensor *bound[3];
+    int64_t number[3];
+    for (size_t k = 0; k < 3; k++) {
+        UWC_TRY(uwc_onnx__constant(im, node, k, &bound[k]));
+        UWC_CHECK(bound[k] != NULL && bound[k]->dtype == UWC_I64 && uwc_shape_count(bound[k]->shape) == 1, UWC_E_UNSUPPORTED,
+                  "input %zu is not one int64", k);
+        number[k] = bound[k]->i64[0];
+        UWC_CHECK(number[k] > -most && number[k] < most, UWC_E_UNSUPPORTED, "input %zu is %lld", k, (long long)number[k]);
+    }
+    UWC_CHECK(number[2] != 0, UWC_E_VALUE, "a step of 0");
+    int64_t way = number[2] > 0 ? number[1] - number[0] : number[0] - number[1], step = number[2] > 0 ? number[2] : -number[2];
+    UWC_TRY(uwc_onnx__tensor_create(im, UWC_I64, uwc_shape_1d(way > 0 ? (way - 1) / step + 1 : 0), out));
+    for (int64_t i = 0; i < uwc_shape_count((*out)->shape); i++) {
+        (*out)->i64[i] = number[0] + i * number[2];
+    }
+    return UWC_OK;
+}

@@ -115,6 +115,7 @@ static uwc_status check_activation(const uwc_onnx__entry *entry, size_t index) {
     UWC_CHECK(entry->state == UWC_ONNX__ACTIVATION, UWC_E_UNSUPPORTED, "input %zu (%s) is not the first output of its node", index,
               entry->name);
     UWC_CHECK(!entry->is_levels, UWC_E_UNSUPPORTED, "%s, the output of a QuantizeLinear, is read without DequantizeLinear", entry->name);
+    UWC_CHECK(!entry->is_flat, UWC_E_UNSUPPORTED, "%s, a Reshape to one dimension, mixes the images", entry->name);
     return UWC_OK;
 }
 
@@ -173,6 +174,24 @@ uwc_status uwc_onnx__add_constant(uwc_onnx__import *im, const char *name, uwc_te
     return st;
 }
 
+uwc_status uwc_onnx__operand(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int *value) {
+    uwc_onnx__entry *entry = uwc_onnx__input(im, node, index);
+    UWC_CHECK(entry != NULL, UWC_E_FORMAT, "input %zu is missing", index);
+    if (!uwc_onnx__is_constant(entry)) {
+        return uwc_onnx__activation(im, node, index, false, value);
+    }
+    if (entry->value < 0) {
+        const uwc_tensor *tensor;
+        uwc_tensor *own;
+        UWC_TRY(uwc_onnx__constant(im, node, index, &tensor));
+        UWC_CHECK(tensor->dtype == UWC_F32, UWC_E_UNSUPPORTED, "input %zu is %s, not float32", index, uwc_dtype_name(tensor->dtype));
+        UWC_TRY(uwc_tensor_copy(tensor, &own));
+        UWC_TRY(uwc_onnx__add_constant(im, entry->name, own, &entry->value));
+    }
+    *value = entry->value;
+    return UWC_OK;
+}
+
 /* ---- nodes --------------------------------------------------------------------------------------------------------------------- */
 
 static uwc_status infer(const uwc_onnx__import *im, uwc_op *op, const int *in, int n_in, uwc_shape *out) {
@@ -192,18 +211,36 @@ static uwc_status infer(const uwc_onnx__import *im, uwc_op *op, const int *in, i
     return UWC_OK;
 }
 
-uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
-                          int *index) {
+/* The operator as a node of the graph, named after the file's node, with a new value `output`. */
+static uwc_status add_node(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
+                           int *value, int *index) {
     uwc_shape shape;
-    int value;
     char *name;
     UWC_TRY(infer(im, op, in, n_in, &shape));
-    UWC_TRY(new_value(im, output, shape, NULL, &value));
+    UWC_TRY(new_value(im, output, shape, NULL, value));
     const char *base = node->name != NULL && node->name[0] != '\0' ? node->name : output;
     UWC_TRY(unique_name(uwc_graph_find_node, im->graph, NULL, base, &name));
-    uwc_status st = uwc_graph_add_node(im->graph, name, op, in, n_in, value, index);
+    uwc_status st = uwc_graph_add_node(im->graph, name, op, in, n_in, *value, index);
     uwc_free(&name);
-    UWC_TRY(st);
+    return st;
+}
+
+uwc_status uwc_onnx__emit_between(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op, const int *in, int n_in, int *value) {
+    char *base, *name = NULL;
+    UWC_TRY(uwc_format(&base, "%s.%s", node->output[0], uwc_op_name(op->kind)));
+    uwc_status st = unique_name(uwc_graph_find_value, im->graph, &im->names, base, &name);
+    if (st == UWC_OK) {
+        st = add_node(im, node, name, op, in, n_in, value, NULL);
+    }
+    uwc_free(&base);
+    uwc_free(&name);
+    return st;
+}
+
+uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
+                          int *index) {
+    int value;
+    UWC_TRY(add_node(im, node, output, op, in, n_in, &value, index));
     uwc_onnx__entry *entry = uwc_onnx__names_find(&im->names, output);
     entry->state = UWC_ONNX__ACTIVATION;
     entry->value = value;

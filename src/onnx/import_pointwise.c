@@ -98,25 +98,6 @@ uwc_status uwc_onnx__import_softmax(uwc_onnx__import *im, const uwc_onnx__node *
     return uwc_onnx__emit_unary(im, node, &op);
 }
 
-/* A constant that several nodes read is one value of the graph. */
-static uwc_status operand(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int *value) {
-    uwc_onnx__entry *entry = uwc_onnx__input(im, node, index);
-    UWC_CHECK(entry != NULL, UWC_E_FORMAT, "input %zu is missing", index);
-    if (!uwc_onnx__is_constant(entry)) {
-        return uwc_onnx__activation(im, node, index, false, value);
-    }
-    if (entry->value < 0) {
-        const uwc_tensor *tensor;
-        uwc_tensor *own;
-        UWC_TRY(uwc_onnx__constant(im, node, index, &tensor));
-        UWC_CHECK(tensor->dtype == UWC_F32, UWC_E_UNSUPPORTED, "input %zu is %s, not float32", index, uwc_dtype_name(tensor->dtype));
-        UWC_TRY(uwc_tensor_copy(tensor, &own));
-        UWC_TRY(uwc_onnx__add_constant(im, entry->name, own, &entry->value));
-    }
-    *value = entry->value;
-    return UWC_OK;
-}
-
 /* Shapes are aligned at their ends: with another rank, the batch of one input would meet another axis of the other. */
 static uwc_status check_alignment(const uwc_value *a, const uwc_value *b) {
     char text[128], other[128];
@@ -130,8 +111,8 @@ static uwc_status check_alignment(const uwc_value *a, const uwc_value *b) {
 static uwc_status import_binary(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op_kind kind) {
     uwc_op op = uwc_op_make(kind);
     int in[2];
-    UWC_TRY(operand(im, node, 0, &in[0]));
-    UWC_TRY(operand(im, node, 1, &in[1]));
+    UWC_TRY(uwc_onnx__operand(im, node, 0, &in[0]));
+    UWC_TRY(uwc_onnx__operand(im, node, 1, &in[1]));
     UWC_TRY(check_alignment(&im->graph->value[in[0]], &im->graph->value[in[1]]));
     return uwc_onnx__emit(im, node, node->output[0], &op, in, 2, NULL);
 }
@@ -146,6 +127,10 @@ uwc_status uwc_onnx__import_sub(uwc_onnx__import *im, const uwc_onnx__node *node
 
 uwc_status uwc_onnx__import_mul(uwc_onnx__import *im, const uwc_onnx__node *node) {
     return import_binary(im, node, UWC_OP_MUL);
+}
+
+uwc_status uwc_onnx__import_div(uwc_onnx__import *im, const uwc_onnx__node *node) {
+    return import_binary(im, node, UWC_OP_DIV);
 }
 
 uwc_status uwc_onnx__import_batch_norm(uwc_onnx__import *im, const uwc_onnx__node *node) {
@@ -164,7 +149,7 @@ uwc_status uwc_onnx__import_batch_norm(uwc_onnx__import *im, const uwc_onnx__nod
             continue;
         }
         UWC_TRY(uwc_onnx__constant(im, node, i, &tensor));
-        UWC_TRY(operand(im, node, i, &in[i]));
+        UWC_TRY(uwc_onnx__operand(im, node, i, &in[i]));
     }
     return uwc_onnx__emit(im, node, node->output[0], &op, in, 5, NULL);
 }

@@ -20,7 +20,8 @@ uwc_status uwc_onnx__import_reshape(uwc_onnx__import *im, const uwc_onnx__node *
         UWC_CHECK(dim[i] >= -1 && dim[i] <= INT32_MAX && !(allow_zero && dim[i] == 0), UWC_E_SHAPE, "dimension %d of the target is %lld", i,
                   (long long)dim[i]);
     }
-    return emit_reshape(im, node, uwc_shape_make(n, dim));
+    return uwc_onnx__flattens_for_gather(im, node, dim, n) ? uwc_onnx__import_flat(im, node)
+                                                           : emit_reshape(im, node, uwc_shape_make(n, dim));
 }
 
 uwc_status uwc_onnx__import_flatten(uwc_onnx__import *im, const uwc_onnx__node *node) {

@@ -43,6 +43,7 @@ typedef struct uwc_onnx__entry {
     int value;                  /* of the graph, or -1 */
     uwc_quantizer quantizer;    /* bits > 0: this name is `value` behind a quantizer */
     bool is_levels, is_signed;  /* the integers between QuantizeLinear and DequantizeLinear */
+    bool is_flat;               /* `value` as one row of elements, the batch too: a Gather makes it whole again */
     int clip_bits;              /* > 0: this name is `value` behind the Clip of a quantizer of so many bits */
 } uwc_onnx__entry;
 
@@ -86,6 +87,8 @@ typedef struct uwc_onnx__import {
 /* The one row per operator type that the importer knows. */
 typedef struct uwc_onnx__operator {
     const char *name;
+    int since;                    /* the first operator set, of those that are read, which has it */
+    const char *becomes, *limits; /* what activations become of it, "" where it takes constants only; what is supported, for the docs */
     uwc_status (*import)(uwc_onnx__import *im, const uwc_onnx__node *node);                 /* NULL: of constants only */
     uwc_status (*fold)(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_tensor **out); /* NULL: never computed */
 } uwc_onnx__operator;
@@ -119,8 +122,13 @@ uwc_status uwc_onnx__add_constant(uwc_onnx__import *im, const char *name, uwc_te
 /* Infers the operator, adds it with its output value `output` (a name of the file); *index (may be NULL) = the graph's node. */
 uwc_status uwc_onnx__emit(uwc_onnx__import *im, const uwc_onnx__node *node, const char *output, uwc_op *op, const int *in, int n_in,
                           int *index) UWC_MUST_USE;
+/* The same where the file has no name for the result: *value, which another operator of the same node reads. */
+uwc_status uwc_onnx__emit_between(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op, const int *in, int n_in,
+                                  int *value) UWC_MUST_USE;
 /* The commonest case: an operator with one activation as input. */
 uwc_status uwc_onnx__emit_unary(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_op *op) UWC_MUST_USE;
+/* Value of the graph behind input `index`, an activation or a float constant; a constant that several nodes read is one value. */
+uwc_status uwc_onnx__operand(uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, int *value) UWC_MUST_USE;
 /* Gives a constant to a name of the file; `tensor` is adopted. */
 void uwc_onnx__set_constant(uwc_onnx__import *im, const char *name, uwc_tensor *tensor);
 uwc_status uwc_onnx__value_shape(const uwc_onnx__import *im, const uwc_onnx__node *node, size_t index, uwc_shape *out) UWC_MUST_USE;
@@ -166,10 +174,18 @@ UWC_ONNX__IMPORTER(clip);
 UWC_ONNX__IMPORTER(leaky_relu);
 UWC_ONNX__IMPORTER(sigmoid);
 UWC_ONNX__IMPORTER(tanh);
+UWC_ONNX__IMPORTER(hard_sigmoid);
+UWC_ONNX__IMPORTER(hard_swish);
+UWC_ONNX__IMPORTER(gelu);
+UWC_ONNX__IMPORTER(erf);
+UWC_ONNX__IMPORTER(sqrt);
+UWC_ONNX__IMPORTER(pow);
+UWC_ONNX__IMPORTER(layer_norm);
 UWC_ONNX__IMPORTER(softmax);
 UWC_ONNX__IMPORTER(add);
 UWC_ONNX__IMPORTER(sub);
 UWC_ONNX__IMPORTER(mul);
+UWC_ONNX__IMPORTER(div);
 UWC_ONNX__IMPORTER(identity);
 UWC_ONNX__IMPORTER(dropout);
 UWC_ONNX__IMPORTER(concat);
@@ -178,6 +194,8 @@ UWC_ONNX__IMPORTER(flatten);
 UWC_ONNX__IMPORTER(reshape);
 UWC_ONNX__IMPORTER(transpose);
 UWC_ONNX__IMPORTER(slice);
+UWC_ONNX__IMPORTER(split);
+UWC_ONNX__IMPORTER(gather);
 UWC_ONNX__IMPORTER(pad);
 UWC_ONNX__IMPORTER(squeeze);
 UWC_ONNX__IMPORTER(unsqueeze);
@@ -194,6 +212,7 @@ UWC_ONNX__FOLDER(div);
 UWC_ONNX__FOLDER(floor);
 UWC_ONNX__FOLDER(cast);
 UWC_ONNX__FOLDER(gather);
+UWC_ONNX__FOLDER(range);
 UWC_ONNX__FOLDER(concat);
 UWC_ONNX__FOLDER(slice);
 UWC_ONNX__FOLDER(squeeze);
@@ -207,6 +226,10 @@ typedef struct uwc_onnx__slice {
     int64_t start[UWC_MAX_RANK], end[UWC_MAX_RANK], step[UWC_MAX_RANK];
 } uwc_onnx__slice;
 uwc_status uwc_onnx__slice_read(uwc_onnx__import *im, const uwc_onnx__node *node, uwc_shape shape, uwc_onnx__slice *out) UWC_MUST_USE;
+/* Reshape to one dimension that only a Gather reads (docs/formats/onnx.md): whether `node`, with the target dim[n], is one, and its import.
+ */
+bool uwc_onnx__flattens_for_gather(const uwc_onnx__import *im, const uwc_onnx__node *node, const int64_t *dim, int n);
+uwc_status uwc_onnx__import_flat(uwc_onnx__import *im, const uwc_onnx__node *node) UWC_MUST_USE;
 /* The axes of ReduceMean, Squeeze or Unsqueeze (attribute or input 1) as a mask over `rank` dimensions; *n = -1 where there are none. */
 uwc_status uwc_onnx__axes(uwc_onnx__import *im, const uwc_onnx__node *node, int rank, bool *mask, int *n) UWC_MUST_USE;
 /* The shape with the axes of Squeeze taken out (all of length 1 where the node names none), or with those of Unsqueeze put in; axes in

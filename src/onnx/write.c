@@ -3,7 +3,7 @@
 
 #include <uwc/version.h>
 
-enum { IR = 7, OPSET = 13 };
+enum { IR = 7, OPSET = 13, NEWER_IR = 8, NEWER_OPSET = 15 /* from which on NEWER_IR belongs to it */ };
 
 static void destroy(uwc_onnx__export *ex) {
     for (int64_t i = 0; i < ex->memory.n; i++) {
@@ -89,9 +89,9 @@ static uwc_status pack(uwc_onnx__export *ex, Onnx__GraphProto *file, char **out,
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     opset.domain = "";
     opset.has_version = 1;
-    opset.version = OPSET;
+    opset.version = ex->opset;
     model.has_ir_version = 1;
-    model.ir_version = IR;
+    model.ir_version = ex->opset < NEWER_OPSET ? IR : NEWER_IR;
     model.producer_name = "uwc";
     model.producer_version = UWC_VERSION;
     model.graph = file;
@@ -107,7 +107,7 @@ static uwc_status pack(uwc_onnx__export *ex, Onnx__GraphProto *file, char **out,
 }
 
 uwc_status uwc_onnx_serialize(const uwc_graph *graph, char **out, size_t *size) {
-    uwc_onnx__export ex = {.graph = graph};
+    uwc_onnx__export ex = {.graph = graph, .opset = OPSET};
     Onnx__GraphProto file = ONNX__GRAPH_PROTO__INIT;
     uwc_status st;
     *out = NULL;

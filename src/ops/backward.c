@@ -21,11 +21,18 @@ static uwc_backward_function function_of(uwc_op_kind kind) {
         [UWC_OP_CONV] = conv,
         [UWC_OP_LINEAR] = uwc_backward__dense,
         [UWC_OP_BATCH_NORM] = uwc_backward__norm,
+        [UWC_OP_LAYER_NORM] = uwc_backward__layer_norm,
         [UWC_OP_RELU] = uwc_backward__unary,
         [UWC_OP_CLIP] = uwc_backward__unary,
         [UWC_OP_LEAKY_RELU] = uwc_backward__unary,
         [UWC_OP_SIGMOID] = uwc_backward__unary,
         [UWC_OP_TANH] = uwc_backward__unary,
+        [UWC_OP_HARD_SIGMOID] = uwc_backward__unary,
+        [UWC_OP_HARD_SWISH] = uwc_backward__unary,
+        [UWC_OP_SILU] = uwc_backward__unary,
+        [UWC_OP_GELU] = uwc_backward__unary,
+        [UWC_OP_ERF] = uwc_backward__unary,
+        [UWC_OP_SQRT] = uwc_backward__unary,
         [UWC_OP_IDENTITY] = uwc_backward__unary,
         [UWC_OP_ADD] = uwc_backward__binary,
         [UWC_OP_SUB] = uwc_backward__binary,
@@ -41,6 +48,10 @@ static uwc_backward_function function_of(uwc_op_kind kind) {
         [UWC_OP_PAD] = uwc_backward__pad,
     };
     return kind < UWC_OP_COUNT ? function[kind] : NULL;
+}
+
+bool uwc_backward_exists(uwc_op_kind kind) {
+    return function_of(kind) != NULL;
 }
 
 uwc_status uwc_backward_create(const uwc_op *op, const uwc_shape *in, int n_in, uwc_shape out, uwc_backward **backward) {
@@ -108,7 +119,8 @@ static uwc_layout layout_of(const uwc_backward *b, const uwc_backward_call *call
     if (uwc_op_is_weighted(b->op.kind)) {
         return i == 0 ? uwc_shape_layout(b->in[0]) : UWC_PLAIN;
     }
-    return b->n_in == 1 || b->op.kind == UWC_OP_BATCH_NORM ? uwc_shape_layout(b->in[i]) : call->in[i]->layout;
+    return b->n_in == 1 || b->op.kind == UWC_OP_BATCH_NORM || b->op.kind == UWC_OP_LAYER_NORM ? uwc_shape_layout(b->in[i])
+                                                                                              : call->in[i]->layout;
 }
 
 static uwc_status check_call(const uwc_backward *b, const uwc_backward_call *call) {

@@ -33,9 +33,14 @@ static void slopes(const uwc_op *op, int64_t n, const float *restrict x, const f
             slope[i] = 1.0f - y[i] * y[i];
         }
         break;
-    default:
+    case UWC_OP_IDENTITY:
         for (int64_t i = 0; i < n; i++) {
             slope[i] = 1.0f;
+        }
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++) {
+            slope[i] = (float)uwc_backward__slope(op, (double)x[i]);
         }
         break;
     }

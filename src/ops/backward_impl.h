@@ -58,6 +58,9 @@ uwc_status uwc_backward__depthwise(uwc_backward *b, const uwc_backward_call *cal
 uwc_status uwc_backward__dense(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+/* dy/dx at x of HardSigmoid, HardSwish, Silu, Gelu, Erf and Sqrt. */
+double uwc_backward__slope(const uwc_op *op, double x);
+uwc_status uwc_backward__layer_norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 /* MaxPool and AveragePool. */
 uwc_status uwc_backward__pool(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;

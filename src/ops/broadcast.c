@@ -1,10 +1,12 @@
 #include "nest.h"
 
-/* Add, Sub and Mul. The compiler makes one loop for each operator and each of the common steps: always_inline and constants. */
+#include <uwc/vector.h>
+
+/* Add, Sub, Mul and Div. The compiler makes one loop for each operator and each of the common steps: always_inline and constants. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE float apply(uwc_op_kind kind, float a, float b) {
-    return kind == UWC_OP_ADD ? a + b : kind == UWC_OP_SUB ? a - b : a * b;
+    return kind == UWC_OP_ADD ? a + b : kind == UWC_OP_SUB ? a - b : kind == UWC_OP_MUL ? a * b : a / b;
 }
 
 ALWAYS_INLINE void run_rows(const uwc_ops__sheet *s, uwc_op_kind kind, int64_t y_step, int64_t a_step, int64_t b_step) {
@@ -31,16 +33,20 @@ ALWAYS_INLINE void run_sheet(const uwc_ops__sheet *s, uwc_op_kind kind) {
     }
 }
 
-static void add(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void add(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_ADD);
 }
 
-static void subtract(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void subtract(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_SUB);
 }
 
-static void multiply(const uwc_ops__sheet *sheet) {
+UWC_VECTOR static void multiply(const uwc_ops__sheet *sheet) {
     run_sheet(sheet, UWC_OP_MUL);
+}
+
+UWC_VECTOR static void divide(const uwc_ops__sheet *sheet) {
+    run_sheet(sheet, UWC_OP_DIV);
 }
 
 static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant) {
@@ -59,8 +65,9 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
 }
 
 static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out) {
-    uwc_ops__work work = kernel->op.kind == UWC_OP_ADD ? add : kernel->op.kind == UWC_OP_SUB ? subtract : multiply;
-    uwc_ops__nest_run(kernel->state, (float *[]){out->f32, in[0]->f32, in[1]->f32}, work);
+    static const uwc_ops__work work[UWC_OP_COUNT] = {
+        [UWC_OP_ADD] = add, [UWC_OP_SUB] = subtract, [UWC_OP_MUL] = multiply, [UWC_OP_DIV] = divide};
+    uwc_ops__nest_run(kernel->state, (float *[]){out->f32, in[0]->f32, in[1]->f32}, work[kernel->op.kind]);
     return UWC_OK;
 }
 

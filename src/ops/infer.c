@@ -81,6 +81,18 @@ uwc_status uwc_ops__infer_batch_norm(uwc_op *op, const uwc_shape *in, int n_in, 
     return UWC_OK;
 }
 
+uwc_status uwc_ops__infer_layer_norm(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) {
+    char a[128], b[128];
+    UWC_TRY(uwc_ops__infer_axis(op, in[0].rank, &op->axis));
+    for (int i = 1; i < n_in; i++) {
+        UWC_CHECK(in[i].rank == 1 && in[i].dim[0] == in[0].dim[op->axis], UWC_E_SHAPE,
+                  "LayerNormalization along axis %d: input %d is %s for %s", op->axis, i, uwc_shape_print(in[i], a),
+                  uwc_shape_print(in[0], b));
+    }
+    *out = in[0];
+    return UWC_OK;
+}
+
 uwc_status uwc_ops__infer_reduce_mean(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) {
     (void)n_in;
     bool reduced[UWC_MAX_RANK] = {false};

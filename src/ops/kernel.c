@@ -5,11 +5,11 @@
 /* The kernel object: checks that all operators share, then the backend's methods. */
 
 static bool must_be_constant(uwc_op_kind kind, int input) {
-    return input > 0 && (uwc_op_is_weighted(kind) || kind == UWC_OP_BATCH_NORM);
+    return input > 0 && (uwc_op_is_weighted(kind) || kind == UWC_OP_BATCH_NORM || kind == UWC_OP_LAYER_NORM);
 }
 
 static bool may_be_constant(uwc_op_kind kind, int input) {
-    bool mixes = kind == UWC_OP_ADD || kind == UWC_OP_SUB || kind == UWC_OP_MUL || kind == UWC_OP_CONCAT;
+    bool mixes = kind == UWC_OP_ADD || kind == UWC_OP_SUB || kind == UWC_OP_MUL || kind == UWC_OP_DIV || kind == UWC_OP_CONCAT;
     return mixes || must_be_constant(kind, input);
 }
 

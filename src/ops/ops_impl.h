@@ -44,6 +44,7 @@ uwc_status uwc_ops__infer_same(uwc_op *op, const uwc_shape *in, int n_in, uwc_sh
 uwc_status uwc_ops__infer_broadcast(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_ops__infer_linear(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_ops__infer_batch_norm(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
+uwc_status uwc_ops__infer_layer_norm(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_ops__infer_softmax(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_ops__infer_reduce_mean(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
 uwc_status uwc_ops__infer_conv(uwc_op *op, const uwc_shape *in, int n_in, uwc_shape *out) UWC_MUST_USE;
@@ -70,9 +71,9 @@ int64_t uwc_ops__offset(int rank, const int64_t *index, const int64_t *stride);
 /* The backends. */
 extern const uwc_ops__methods uwc_ops__conv, uwc_ops__linear, uwc_ops__batch_norm, uwc_ops__pointwise, uwc_ops__sigmoid, uwc_ops__softmax,
     uwc_ops__broadcast, uwc_ops__pool, uwc_ops__reduce_mean, uwc_ops__concat, uwc_ops__reshape, uwc_ops__transpose, uwc_ops__slice,
-    uwc_ops__pad;
+    uwc_ops__pad, uwc_ops__activation, uwc_ops__layer_norm;
 extern const uwc_ops__methods uwc_ops__conv_ref, uwc_ops__linear_ref, uwc_ops__batch_norm_ref, uwc_ops__pointwise_ref, uwc_ops__softmax_ref,
     uwc_ops__broadcast_ref, uwc_ops__pool_ref, uwc_ops__reduce_mean_ref, uwc_ops__concat_ref, uwc_ops__reshape_ref, uwc_ops__transpose_ref,
-    uwc_ops__slice_ref, uwc_ops__pad_ref;
+    uwc_ops__slice_ref, uwc_ops__pad_ref, uwc_ops__layer_norm_ref;
 
 #endif

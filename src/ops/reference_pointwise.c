@@ -17,6 +17,18 @@ static double function(const uwc_op *op, double x) {
         return 1 / (1 + exp(-x));
     case UWC_OP_TANH:
         return tanh(x);
+    case UWC_OP_HARD_SIGMOID:
+        return fmin(fmax((double)op->alpha * x + (double)op->beta, 0), 1);
+    case UWC_OP_HARD_SWISH:
+        return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case UWC_OP_SILU:
+        return x / (1 + exp(-x));
+    case UWC_OP_GELU:
+        return x * (1 + erf(x / sqrt(2))) / 2;
+    case UWC_OP_ERF:
+        return erf(x);
+    case UWC_OP_SQRT:
+        return sqrt(x);
     default: /* Identity */
         return x;
     }
@@ -39,7 +51,20 @@ static uwc_status run_broadcast(uwc_kernel *kernel, const uwc_tensor *const *in,
     do {
         float a = in[0]->f32[uwc_ops__offset(rank, index, a_stride)], b = in[1]->f32[uwc_ops__offset(rank, index, b_stride)];
         float *y = &out->f32[uwc_ops__offset(rank, index, y_stride)];
-        *y = kernel->op.kind == UWC_OP_ADD ? a + b : kernel->op.kind == UWC_OP_SUB ? a - b : a * b;
+        switch (kernel->op.kind) {
+        case UWC_OP_ADD:
+            *y = a + b;
+            break;
+        case UWC_OP_SUB:
+            *y = a - b;
+            break;
+        case UWC_OP_MUL:
+            *y = a * b;
+            break;
+        default:
+            *y = a / b;
+            break;
+        }
     } while (uwc_ops__next(out->shape, index));
     return UWC_OK;
 }

@@ -6,15 +6,23 @@
 #define ROW_CONV uwc_ops__infer_conv, &uwc_ops__conv, &uwc_ops__conv_ref
 #define ROW_LINEAR uwc_ops__infer_linear, &uwc_ops__linear, &uwc_ops__linear_ref
 #define ROW_BATCH_NORM uwc_ops__infer_batch_norm, &uwc_ops__batch_norm, &uwc_ops__batch_norm_ref
+#define ROW_LAYER_NORM uwc_ops__infer_layer_norm, &uwc_ops__layer_norm, &uwc_ops__layer_norm_ref
 #define ROW_RELU uwc_ops__infer_same, &uwc_ops__pointwise, &uwc_ops__pointwise_ref
 #define ROW_CLIP uwc_ops__infer_same, &uwc_ops__pointwise, &uwc_ops__pointwise_ref
 #define ROW_LEAKY_RELU uwc_ops__infer_same, &uwc_ops__pointwise, &uwc_ops__pointwise_ref
 #define ROW_SIGMOID uwc_ops__infer_same, &uwc_ops__sigmoid, &uwc_ops__pointwise_ref
 #define ROW_TANH uwc_ops__infer_same, &uwc_ops__sigmoid, &uwc_ops__pointwise_ref
+#define ROW_HARD_SIGMOID uwc_ops__infer_same, &uwc_ops__activation, &uwc_ops__pointwise_ref
+#define ROW_HARD_SWISH uwc_ops__infer_same, &uwc_ops__activation, &uwc_ops__pointwise_ref
+#define ROW_SILU uwc_ops__infer_same, &uwc_ops__sigmoid, &uwc_ops__pointwise_ref
+#define ROW_GELU uwc_ops__infer_same, &uwc_ops__sigmoid, &uwc_ops__pointwise_ref
+#define ROW_ERF uwc_ops__infer_same, &uwc_ops__activation, &uwc_ops__pointwise_ref
+#define ROW_SQRT uwc_ops__infer_same, &uwc_ops__activation, &uwc_ops__pointwise_ref
 #define ROW_SOFTMAX uwc_ops__infer_softmax, &uwc_ops__softmax, &uwc_ops__softmax_ref
 #define ROW_ADD uwc_ops__infer_broadcast, &uwc_ops__broadcast, &uwc_ops__broadcast_ref
 #define ROW_SUB uwc_ops__infer_broadcast, &uwc_ops__broadcast, &uwc_ops__broadcast_ref
 #define ROW_MUL uwc_ops__infer_broadcast, &uwc_ops__broadcast, &uwc_ops__broadcast_ref
+#define ROW_DIV uwc_ops__infer_broadcast, &uwc_ops__broadcast, &uwc_ops__broadcast_ref
 #define ROW_CONCAT uwc_ops__infer_concat, &uwc_ops__concat, &uwc_ops__concat_ref
 #define ROW_MAX_POOL uwc_ops__infer_pool, &uwc_ops__pool, &uwc_ops__pool_ref
 #define ROW_AVERAGE_POOL uwc_ops__infer_pool, &uwc_ops__pool, &uwc_ops__pool_ref
@@ -76,6 +84,14 @@ uwc_op uwc_op_make(uwc_op_kind kind) {
     case UWC_OP_BATCH_NORM:
         op.epsilon = 1e-5f;
         break;
+    case UWC_OP_LAYER_NORM:
+        op.epsilon = 1e-5f;
+        op.axis = -1;
+        break;
+    case UWC_OP_HARD_SIGMOID:
+        op.alpha = 0.2f;
+        op.beta = 0.5f;
+        break;
     case UWC_OP_CLIP:
         op.low = -FLT_MAX;
         op.high = FLT_MAX;
@@ -110,9 +126,16 @@ bool uwc_op_in_place(uwc_op_kind kind) {
     case UWC_OP_LEAKY_RELU:
     case UWC_OP_SIGMOID:
     case UWC_OP_TANH:
+    case UWC_OP_HARD_SIGMOID:
+    case UWC_OP_HARD_SWISH:
+    case UWC_OP_SILU:
+    case UWC_OP_GELU:
+    case UWC_OP_ERF:
+    case UWC_OP_SQRT:
     case UWC_OP_ADD:
     case UWC_OP_SUB:
     case UWC_OP_MUL:
+    case UWC_OP_DIV:
     case UWC_OP_IDENTITY:
         return true;
     default:

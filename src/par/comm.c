@@ -149,7 +149,9 @@ static uwc_status gather_parts(uwc_comm *comm, int root, const void *data, size_
     if (comm->rank != root) {
         return uwc_par__send_pieces(comm, root, UWC_PAR_TAG_GATHER, data, bytes);
     }
-    memcpy(parts[root], data, bytes);
+    if (bytes > 0) {
+        memcpy(parts[root], data, bytes);
+    }
     for (int r = 0; r < comm->size; r++) {
         if (r != root) {
             UWC_TRY(uwc_par__receive_pieces(comm, r, UWC_PAR_TAG_GATHER, parts[r], sizes[r]));

@@ -2,8 +2,7 @@
  * whole sum: it aims at the float sum minus what the quantized path brings by the other branches (docs/method.md, step 1). */
 #include "recon_impl.h"
 
-/* The only node that reads `value`, or -1: several readers, or an output of the unit. */
-static int only_reader(const uwc_graph *unit, int value) {
+int uwc_recon__only_reader(const uwc_graph *unit, int value) {
     int reader = -1;
     for (int i = 0; i < unit->n_outputs; i++) {
         if (unit->output[i] == value) {
@@ -25,7 +24,7 @@ static int only_reader(const uwc_graph *unit, int value) {
 
 /* The sum of two branches of the same shape that `value` flows into unchanged, or -1; *other is the other branch. */
 static int joining_sum(const uwc_graph *unit, int value, int *other) {
-    int reader = only_reader(unit, value);
+    int reader = uwc_recon__only_reader(unit, value);
     if (reader < 0 || unit->node[reader].op.kind != UWC_OP_ADD) {
         return -1;
     }

@@ -1,133 +1,149 @@
-/* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, gather.c, layer.c, unit.c and last_pass.c. */
+/* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, step.c, gather.c, second_order.c and errors.c. */
 #include "recon_impl.h"
 
-enum { PARTIALS = 5, SAMPLE_IMAGES = 8 }; /* sums alive in the tree over UWC_SHARDS shards; images per shard in the sample of a step */
+/* Sums alive at the worst moment of gathering: the finished folds, and of the last one half its tree and two of its shards. */
+enum { PARTIALS = UWC_FOLDS - 1 + 3 };
+_Static_assert(UWC_FOLD_SHARDS == 4, "PARTIALS is for a tree over four shards");
 
 static int64_t more(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static int64_t less(int64_t a, int64_t b) {
-    return a < b ? a : b;
+/* One reconstruction, tried without data. */
+typedef struct trial {
+    const uwc_graph *unit;
+    const uwc_recon_options *options;
+    int64_t images, batch;
+    uwc_exec *real, *quantized, *nearest;
+    int *fetch;
+} trial;
+
+static uwc_status open_trial(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, trial *t) {
+    *t = (trial){.unit = unit, .options = options, .images = images, .batch = uwc_recon__batch(unit, options)};
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, false, &t->real));
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->quantized));
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->nearest));
+    return uwc_calloc(unit->n_values, sizeof *t->fetch, &t->fetch);
 }
 
-/* How many batch sizes runs over `images` in batches of `batch` have: kernels are made for each. */
-static int count_sizes(int64_t images, int64_t batch) {
-    const int64_t shard[2] = {(images + UWC_SHARDS - 1) / UWC_SHARDS, images / UWC_SHARDS};
-    int64_t size[8];
-    int n = 0;
-    for (int k = 0; k < 4; k++) {
-        int64_t count = k < 2 ? shard[k] : less(shard[k - 2], SAMPLE_IMAGES);
-        for (int part = 0; part < 2; part++) {
-            int64_t now = part == 0 ? less(count, batch) : count % batch;
-            bool known = now == 0;
-            for (int i = 0; i < n; i++) {
-                known = known || size[i] == now;
-            }
-            if (!known) {
-                size[n++] = now;
-            }
+static void close_trial(trial *t) {
+    uwc_exec_destroy(&t->real);
+    uwc_exec_destroy(&t->quantized);
+    uwc_exec_destroy(&t->nearest);
+    uwc_free(&t->fetch);
+}
+
+/* A path on the batches of a pass over `most` images: those of the largest shard and of the smallest one. */
+static uwc_status run_pass(const trial *t, uwc_exec *exec, int64_t most, const int *fetch, int n) {
+    const uwc_stream stream = {.images = t->images};
+    for (int shard = 0; shard < UWC_SHARDS; shard += UWC_SHARDS - 1) {
+        const int64_t count = uwc_recon__images(&stream, shard, most).count, first = count < t->batch ? count : t->batch;
+        if (first > 0) {
+            UWC_TRY(uwc_exec_run_dry(exec, first, t->unit->input, t->unit->n_inputs, fetch, n));
+        }
+        if (count % t->batch > 0) {
+            UWC_TRY(uwc_exec_run_dry(exec, count % t->batch, t->unit->input, t->unit->n_inputs, fetch, n));
         }
     }
-    return n < UWC_EXEC_SIZES ? n : UWC_EXEC_SIZES;
+    return UWC_OK;
 }
 
-/* Of W* and what rounds it: see uwc_recon_layer. */
-static int64_t solver_elements(const uwc_geometry *g) {
-    const int64_t order = g->cols + 1, square = order * order, lanes = (g->rows + UWC_LANES - 1) / UWC_LANES * UWC_LANES;
-    return square + 2 * g->rows * order + more(square, 2 * square + more(square, 6 * g->cols * lanes));
+static void geometry_of(const trial *t, const uwc_node *node, uwc_geometry *out) {
+    const uwc_value *value = t->unit->value;
+    uwc_recon__geometry(&node->op, value[node->in[0]].shape, value[node->in[1]].shape, value[node->out].shape, out);
 }
 
-/* Beside the paths: while the statistics are gathered, and while the layer is solved. */
-static int64_t layer_bytes(const uwc_graph *unit, const uwc_node *node, const uwc_recon_options *options, int64_t batch) {
+static uwc_sample sample_of(const trial *t, const uwc_geometry *g) {
+    return uwc_recon__sample(t->options->positions, t->images, g->images * g->out_height * g->out_width);
+}
+
+/* Both paths for the statistics of a layer, and the quantized one for its step. */
+static uwc_status run_layer(trial *t, int index) {
+    const uwc_node *node = &t->unit->node[index];
     uwc_geometry g;
-    const uwc_shape in = unit->value[node->in[0]].shape, out = unit->value[node->out].shape;
-    uwc_recon__geometry(&node->op, in, unit->value[node->in[1]].shape, out, &g);
-    const int64_t order = g.cols + 1, statistics = g.groups * order * (order + g.rows), weights = g.groups * g.rows * order;
-    const int64_t real = (int64_t)sizeof(float), wide = (int64_t)sizeof(double);
-    if (options->method == UWC_METHOD_NEAREST) {
-        return weights * (wide + 1);
-    }
-    int64_t rows = real * batch * (uwc_shape_count(in) + uwc_shape_count(out)) + wide * batch * g.out_height * g.out_width;
-    int64_t gather = rows + uwc_recon__scratch_bytes(&g) + wide * PARTIALS * statistics;
-    int64_t solve = wide * (statistics + weights + solver_elements(&g));
-    return more(gather, solve) + 2 * weights;
-}
-
-static int64_t input_bytes(const uwc_graph *unit, int64_t batch) {
-    int64_t count = 0;
-    for (int i = 0; i < unit->n_inputs; i++) {
-        count += uwc_shape_count(unit->value[unit->input[i]].shape);
-    }
-    return count * batch * (int64_t)sizeof(float);
-}
-
-/* One run of each path for a layer: float its target and the branches that join it, quantized its input and those branches. */
-static uwc_status run_layer(const uwc_graph *unit, int node, const uwc_recon_options *options, int64_t images, uwc_exec *real,
-                            uwc_exec *quantized) {
     uwc_aim aim;
-    int *fetch = NULL;
-    UWC_TRY(uwc_recon__aim(unit, node, options->target, &aim));
-    uwc_status st = uwc_calloc(aim.n_others + 1, sizeof *fetch, &fetch);
-    for (int i = 0; i < aim.n_others && st == UWC_OK; i++) {
-        fetch[i + 1] = aim.other[i];
-    }
-    if (st == UWC_OK) {
-        fetch[0] = aim.sum;
-        st = uwc_exec_run_dry(real, images, unit->input, unit->n_inputs, fetch, aim.n_others + 1);
-    }
-    if (st == UWC_OK) {
-        fetch[0] = unit->node[node].in[0];
-        st = uwc_exec_run_dry(quantized, images, unit->input, unit->n_inputs, fetch, aim.n_others + 1);
-    }
-    uwc_free(&fetch);
-    uwc_recon__aim_clear(&aim);
-    return st;
-}
-
-static uwc_status run_outputs(const uwc_graph *unit, int64_t images, uwc_exec *exec) {
-    return uwc_exec_run_dry(exec, images, unit->input, unit->n_inputs, unit->output, unit->n_outputs);
-}
-
-/* Buffers of the two paths at the end, and of the unit with nearest rounding that the last pass runs beside them. */
-static uwc_status path_bytes(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, int64_t *paths, int64_t *nearest) {
-    uwc_exec *real = NULL, *quantized = NULL, *rounded = NULL;
-    uwc_status st;
-    UWC_TRY_GOTO(st, uwc_exec_create_dry(unit, images, false, &real), done);
-    UWC_TRY_GOTO(st, uwc_exec_create_dry(unit, images, true, &quantized), done);
-    UWC_TRY_GOTO(st, uwc_exec_create_dry(unit, images, true, &rounded), done);
-    for (int i = 0; i < unit->n_nodes && options->method != UWC_METHOD_NEAREST; i++) {
-        if (uwc_op_is_weighted(unit->node[i].op.kind)) {
-            UWC_TRY_GOTO(st, run_layer(unit, i, options, images, real, quantized), done);
+    int n = 0;
+    geometry_of(t, node, &g);
+    const int64_t images = sample_of(t, &g).images;
+    UWC_TRY(run_pass(t, t->quantized, UWC_LOOK_IMAGES, node->in, 1));
+    UWC_TRY(uwc_recon__aim(t->unit, index, t->options->target, &aim));
+    t->fetch[n++] = node->in[0];
+    for (int i = 0; i < aim.n_others; i++) {
+        if (!aim.other_float[i]) {
+            t->fetch[n++] = aim.other[i];
         }
     }
-    UWC_TRY_GOTO(st, run_outputs(unit, images, real), done);
-    UWC_TRY_GOTO(st, run_outputs(unit, images, quantized), done);
-    UWC_TRY_GOTO(st, run_outputs(unit, images, rounded), done);
-    *paths = uwc_exec_bytes(real) + uwc_exec_bytes(quantized);
-    *nearest = options->method == UWC_METHOD_NEAREST ? 0 : uwc_exec_bytes(rounded);
-done:
-    uwc_exec_destroy(&real);
-    uwc_exec_destroy(&quantized);
-    uwc_exec_destroy(&rounded);
-    return st;
+    uwc_recon__aim_clear(&aim);
+    UWC_TRY(run_pass(t, t->real, images, t->fetch, n));
+    return run_pass(t, t->quantized, images, t->fetch, n);
+}
+
+static uwc_status run_unit(trial *t) {
+    const uwc_graph *unit = t->unit;
+    const bool nearest = t->options->method == UWC_METHOD_NEAREST;
+    for (int i = 0; i < unit->n_nodes && !nearest; i++) {
+        if (uwc_op_is_weighted(unit->node[i].op.kind)) {
+            UWC_TRY(run_layer(t, i));
+        }
+    }
+    UWC_TRY(run_pass(t, t->quantized, t->images, unit->output, unit->n_outputs));
+    UWC_TRY(run_pass(t, t->real, UWC_LOOK_IMAGES, unit->output, unit->n_outputs));
+    return nearest ? UWC_OK : run_pass(t, t->nearest, UWC_LOOK_IMAGES, unit->output, unit->n_outputs);
+}
+
+/* Beside the paths, while a layer is worked on: its sums and what makes them, the choice of its ridge, its solution. */
+static int64_t layer_bytes(const trial *t, const uwc_node *node) {
+    const int64_t real = (int64_t)sizeof(float), wide = (int64_t)sizeof(double);
+    uwc_geometry g;
+    geometry_of(t, node, &g);
+    const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
+    const int64_t sums = wide * g.groups * order * (order + g.rows);
+    if (t->options->method == UWC_METHOD_NEAREST) {
+        return weights;
+    }
+    int64_t in = uwc_shape_count(t->unit->value[node->in[0]].shape), out = uwc_shape_count(t->unit->value[node->out].shape);
+    int64_t rows = t->batch * (real * (in + out) + wide * sample_of(t, &g).positions);
+    int64_t gather = rows + uwc_recon__outputs_bytes(&g) + uwc_recon__scratch_bytes(&g) + PARTIALS * sums;
+    int64_t ridge = wide * weights + UWC_FOLDS * sums + uwc_recon__choose_ridge_bytes(g.rows, n);
+    int64_t metric = (wide + 2 * real) * n * n, round = 2 * real * n * n + uwc_recon__round_rows_bytes(g.rows, n);
+    int64_t solve = wide * weights + sums + 2 * own + more(wide * order * order, more(metric, round));
+    return 2 * weights + more(uwc_recon__choose_quantizer_bytes(), more(gather, more(ridge, solve)));
+}
+
+static int64_t input_bytes(const trial *t) {
+    int64_t count = 0;
+    for (int i = 0; i < t->unit->n_inputs; i++) {
+        count += uwc_shape_count(t->unit->value[t->unit->input[i]].shape);
+    }
+    return 2 * count * t->batch * (int64_t)sizeof(float);
+}
+
+static void add_bytes(const trial *t, uwc_recon_need *out) {
+    const int64_t weights = uwc_graph_constant_bytes(t->unit);
+    const bool nearest = t->options->method == UWC_METHOD_NEAREST;
+    *out = (uwc_recon_need){.batch = t->batch, .node = -1};
+    for (int i = 0; i < t->unit->n_nodes; i++) {
+        int64_t bytes = uwc_op_is_weighted(t->unit->node[i].op.kind) ? layer_bytes(t, &t->unit->node[i]) : 0;
+        if (bytes > out->layer_bytes) {
+            out->layer_bytes = bytes;
+            out->node = i;
+        }
+    }
+    int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
+    int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
+    int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
+    out->bytes = paths + kernels + 2 * weights + weights / 2 + more(out->layer_bytes, last); /* and integers, of two results */
 }
 
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) {
-    const int64_t batch = uwc_recon__batch(unit, options), run = less(batch, (images + UWC_SHARDS - 1) / UWC_SHARDS);
-    int64_t paths, nearest, weights = uwc_graph_constant_bytes(unit), kernels = count_sizes(images, batch) * uwc_graph_kernel_bytes(unit);
-    UWC_TRY(path_bytes(unit, options, run, &paths, &nearest));
-    *out = (uwc_recon_need){.batch = batch, .node = -1};
-    for (int i = 0; i < unit->n_nodes; i++) {
-        if (uwc_op_is_weighted(unit->node[i].op.kind)) {
-            int64_t bytes = layer_bytes(unit, &unit->node[i], options, batch);
-            if (bytes > out->layer_bytes) {
-                out->layer_bytes = bytes;
-                out->node = i;
-            }
-        }
+    trial t;
+    uwc_status st = open_trial(unit, options, images, &t);
+    if (st == UWC_OK) {
+        st = run_unit(&t);
     }
-    int64_t last = options->method == UWC_METHOD_NEAREST ? 0 : nearest + weights + kernels;
-    out->bytes = paths + 2 * (input_bytes(unit, batch) + weights + kernels) + more(out->layer_bytes, last);
-    return UWC_OK;
+    if (st == UWC_OK) {
+        add_bytes(&t, out);
+    }
+    close_trial(&t);
+    return st;
 }

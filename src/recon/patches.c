@@ -28,28 +28,49 @@ void uwc_recon__geometry(const uwc_op *op, uwc_shape in, uwc_shape weights, uwc_
                 g->out_height == g->height && g->out_width == g->width;
 }
 
+/* One patch of one image. Where all channels are in the group, neighbouring pixels of a row are neighbours in the patch. */
 static void one_patch(const uwc_geometry *g, const float *image, int64_t oy, int64_t ox, int64_t channel, float *out) {
-    const size_t bytes = (size_t)g->group_channels * sizeof *out;
+    const int64_t left = ox * g->stride[1] - g->pad[1], top = oy * g->stride[0] - g->pad[0];
+    const bool whole = g->groups == 1 && g->dilation[1] == 1 && left >= 0 && left + g->kernel[1] <= g->width;
+    const int64_t runs = whole ? 1 : g->kernel[1], length = whole ? g->kernel[1] * g->channels : g->group_channels;
     for (int64_t ky = 0; ky < g->kernel[0]; ky++) {
-        int64_t y = oy * g->stride[0] - g->pad[0] + ky * g->dilation[0];
-        for (int64_t kx = 0; kx < g->kernel[1]; kx++, out += g->group_channels) {
-            int64_t x = ox * g->stride[1] - g->pad[1] + kx * g->dilation[1];
+        int64_t y = top + ky * g->dilation[0];
+        for (int64_t kx = 0; kx < runs; kx++, out += length) {
+            int64_t x = left + kx * g->dilation[1];
             if (y < 0 || y >= g->height || x < 0 || x >= g->width) {
-                memset(out, 0, bytes);
+                memset(out, 0, (size_t)length * sizeof *out);
             } else {
-                memcpy(out, image + (y * g->width + x) * g->channels + channel, bytes);
+                memcpy(out, image + (y * g->width + x) * g->channels + channel, (size_t)length * sizeof *out);
             }
         }
     }
 }
 
-void uwc_recon__patches(const uwc_geometry *g, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *list,
-                        float *out) {
-    const int64_t pixels = g->out_height * g->out_width, image_size = g->height * g->width * g->channels;
+/* Brings the inside of a later patch into the cache: positions that are sampled lie too far apart for the processor to guess. */
+static void prefetch_patch(const uwc_geometry *g, const float *image, int64_t oy, int64_t ox, int64_t channel) {
+    enum { LINE = 16 };
+    const int64_t x = ox * g->stride[1], length = g->groups == 1 ? g->kernel[1] * g->channels : g->group_channels;
+    for (int64_t ky = 0; ky < g->kernel[0]; ky++) {
+        const float *from = image + ((oy * g->stride[0] + ky) * g->width + x) * g->channels + channel;
+        for (int64_t i = 0; i < length; i += LINE) {
+            __builtin_prefetch(from + i);
+        }
+    }
+}
+
+void uwc_recon__patches(const uwc_geometry *g, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *list, float *out,
+                        int64_t stride) {
+    enum { AHEAD = 8 };
+    const int64_t pixels = g->out_height * g->out_width, image_size = g->height * g->width * g->channels,
+                  channel = group * g->group_channels;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        int64_t position = list == NULL ? first + i : list[first + i], image = position / pixels, pixel = position % pixels;
-        one_patch(g, x + image * image_size, pixel / g->out_width, pixel % g->out_width, group * g->group_channels, out + i * g->cols);
+        int64_t position = list == NULL ? first + i : list[first + i], pixel = position % pixels;
+        if (list != NULL && i + AHEAD < count) {
+            int64_t next = list[first + i + AHEAD];
+            prefetch_patch(g, x + next / pixels * image_size, next % pixels / g->out_width, next % pixels % g->out_width, channel);
+        }
+        one_patch(g, x + position / pixels * image_size, pixel / g->out_width, pixel % g->out_width, channel, out + i * stride);
     }
 }
 

@@ -17,7 +17,9 @@ static uwc_status make_inputs(const uwc_graph *unit, int64_t batch, uwc_tensor *
 }
 
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream, uwc_paths *p) {
-    *p = (uwc_paths){.unit = unit, .stream = stream, .batch = uwc_recon__batch(unit, options)};
+    *p = (uwc_paths){.stream = stream, .batch = uwc_recon__batch(unit, options)};
+    UWC_TRY(uwc_graph_copy(unit, &p->real));
+    p->unit = unit = p->real;
     UWC_TRY(uwc_graph_copy(unit, &p->quantized));
     UWC_TRY(uwc_exec_create(unit, p->batch, options->backend, &p->run_float));
     UWC_TRY(uwc_exec_create(p->quantized, p->batch, options->backend, &p->run_quantized));
@@ -35,30 +37,47 @@ static void free_inputs(int n, uwc_tensor ***tensors, uwc_tensor **views, const 
 }
 
 void uwc_recon__paths_close(uwc_paths *p) {
+    if (p->unit == NULL) {
+        return;
+    }
     free_inputs(p->unit->n_inputs, &p->from_float, &p->view_float, &p->feed_float);
     free_inputs(p->unit->n_inputs, &p->from_quantized, &p->view_quantized, &p->feed_quantized);
     uwc_exec_destroy(&p->run_float);
     uwc_exec_destroy(&p->run_quantized);
     uwc_graph_destroy(&p->quantized);
+    uwc_graph_destroy(&p->real);
+    p->unit = NULL;
 }
 
-static uwc_status load(uwc_paths *p, bool quantized, int64_t first, int64_t count) {
-    for (int i = 0; i < p->unit->n_inputs; i++) {
-        uwc_tensor *view = quantized ? &p->view_quantized[i] : &p->view_float[i];
-        *view = uwc_tensor_images(quantized ? p->from_quantized[i] : p->from_float[i], 0, count);
-        UWC_TRY(p->stream->read(p->stream->self, i, quantized, first, view));
+static uwc_status read_images(const uwc_stream *stream, int input, bool quantized, uwc_images images, const uwc_tensor *to) {
+    if (images.step == 1) {
+        uwc_tensor view = *to;
+        return stream->read(stream->self, input, quantized, images.first, &view);
+    }
+    for (int64_t i = 0; i < images.count; i++) {
+        uwc_tensor view = uwc_tensor_images(to, i, 1);
+        UWC_TRY(stream->read(stream->self, input, quantized, images.first + i * images.step, &view));
     }
     return UWC_OK;
 }
 
-uwc_status uwc_recon__paths_load(uwc_paths *p, int64_t first, int64_t count, bool want_float, bool want_quantized) {
+static uwc_status load(uwc_paths *p, bool quantized, uwc_images images) {
+    for (int i = 0; i < p->unit->n_inputs; i++) {
+        uwc_tensor *view = quantized ? &p->view_quantized[i] : &p->view_float[i];
+        *view = uwc_tensor_images(quantized ? p->from_quantized[i] : p->from_float[i], 0, images.count);
+        UWC_TRY(read_images(p->stream, i, quantized, images, view));
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__paths_load(uwc_paths *p, uwc_images images, bool want_float, bool want_quantized) {
     if (p->stream->poll != NULL) {
         UWC_TRY(p->stream->poll(p->stream->self));
     }
     if (want_float) {
-        UWC_TRY(load(p, false, first, count));
+        UWC_TRY(load(p, false, images));
     }
-    return want_quantized ? load(p, true, first, count) : UWC_OK;
+    return want_quantized ? load(p, true, images) : UWC_OK;
 }
 
 uwc_status uwc_recon__paths_run(uwc_paths *p, uwc_exec *exec, bool quantized, const int *fetch, int n, const uwc_tensor **fetched) {

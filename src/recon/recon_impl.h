@@ -19,10 +19,10 @@ typedef struct uwc_geometry {
 } uwc_geometry;
 
 void uwc_recon__geometry(const uwc_op *op, uwc_shape in, uwc_shape weights, uwc_shape out, uwc_geometry *geometry);
-/* Patches [count, cols] of `group` for rows [first, first+count) of the list `position`, or of all positions where that is NULL. Positions
- * count over images, rows and columns of the output. */
+/* Patches [count, cols], row stride `stride`, of `group` for rows [first, first+count) of the list `position`, or of all positions where
+ * that is NULL. Positions count over images, rows and columns of the output. */
 void uwc_recon__patches(const uwc_geometry *geometry, const float *x, int64_t group, int64_t first, int64_t count, const int64_t *position,
-                        float *out);
+                        float *out, int64_t stride);
 /* Weights [rows*groups, cols] between ONNX's order (channel, ky, kx) and the order of patches. */
 void uwc_recon__to_patch_order(const uwc_geometry *geometry, const float *weights, double *out, int64_t out_stride);
 void uwc_recon__into_patch_order(const uwc_geometry *geometry, const int8_t *q, int8_t *out);
@@ -59,50 +59,92 @@ uwc_status uwc_recon__statistics_batch(uwc_statistics *statistics, const uwc_geo
                                        const uwc_rows *rows) UWC_MUST_USE;
 /* One input and one output channel per group, and a kernel small enough for the path below. */
 bool uwc_recon__is_depthwise(const uwc_geometry *geometry);
-/* The same for such a layer, vectors over channels; zeros [channels]. */
-void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, const float *zeros);
+/* The same for such a layer, with working memory of its own. */
+typedef struct uwc_depthwise uwc_depthwise;
+uwc_status uwc_recon__depthwise_open(const uwc_geometry *geometry, uwc_depthwise **out) UWC_MUST_USE;
+void uwc_recon__depthwise_close(uwc_depthwise **depthwise);
+int64_t uwc_recon__depthwise_bytes(const uwc_geometry *geometry);
+void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, uwc_depthwise *depthwise);
 /* Sums to means: A symmetric and divided by the count; Y of `group` as [rows, cols+1] into `y`. */
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
 void uwc_recon__statistics_cross(const uwc_statistics *statistics, int64_t group, double *y);
 
+/* ---- float outputs of a layer at some positions -----------------------------------------------------------------------------------------
+ */
+
+typedef struct uwc_outputs uwc_outputs;
+
+/* For a layer with weights [groups*rows, cols] in ONNX's order and a bias (NULL: none), both borrowed while this runs only. */
+uwc_status uwc_recon__outputs_create(const uwc_geometry *geometry, const float *weights, const float *bias, uwc_outputs **out) UWC_MUST_USE;
+void uwc_recon__outputs_destroy(uwc_outputs **outputs);
+int64_t uwc_recon__outputs_bytes(const uwc_geometry *geometry);
+/* y [positions, groups*rows] at the `count` listed positions, or at all (NULL), from the layer's input x. */
+uwc_status uwc_recon__outputs_run(uwc_outputs *outputs, const uwc_geometry *geometry, const float *x, const int64_t *position,
+                                  int64_t count, float *y) UWC_MUST_USE;
+
+/* ---- retargeting ----------------------------------------------------------------------------------------------------------------------
+ */
+
+/* `part` of the mean of the first n diagonal entries of A [n+1,n+1], > 0. */
+double uwc_recon__ridge(const double *A, int64_t n, double part);
+/* W* = W0 + (Y - W0 A) (A + ridge)^-1 into w [rows, n+1]; no ridge on the bias. Errors: MATH. */
+uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) UWC_MUST_USE;
+/* The ridge, as a part of the mean diagonal, with the least error on the fold that is held out, summed over the folds in turn; w0
+ * [groups*rows, cols+1]. Fills in the lower triangles of the folds' A. */
+uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *part) UWC_MUST_USE;
+/* Of its working memory, for one group. */
+int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n);
+/* Of the working memory of uwc_recon__round_rows. */
+int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n);
+
 /* ---- rounding on the lattice ------------------------------------------------------------------------------------------------------- */
 
-enum { UWC_LANES = 16 }; /* rows of weights that are worked on together; arrays [cols][UWC_LANES] */
-
-/* What all rows share. */
+/* What all rows share; the columns are in the order of rounding. */
 typedef struct uwc_metric {
     int64_t n;
-    const double *G;  /* [n,n] */
-    const double *U;  /* [n,n] upper: inverse(G in the order below) = U^T U */
-    const int *order; /* rounding order: falling diagonal */
+    float *G;         /* [n,n] */
+    float *U;         /* [n,n] upper: inverse(G) = U^T U */
+    double *diagonal; /* [n] of G, in the order of patches */
+    int *order;       /* [n] columns by falling diagonal */
 } uwc_metric;
 
+/* From A [n+1,n+1] with `damp` of its mean diagonal added. Errors: MATH. */
+uwc_status uwc_recon__metric(int64_t n, const double *A, double damp, uwc_metric *out) UWC_MUST_USE;
+void uwc_recon__metric_clear(uwc_metric *metric);
+
+/* Rows that are worked on together, a multiple of UWC_LANE_ALIGN. */
+enum { UWC_LANE_ALIGN = 16, UWC_MOST_LANES = 48 };
+
 typedef struct uwc_lanes {
-    double *target; /* [n][UWC_LANES] W* */
-    double *pull;   /* [n][UWC_LANES] W* G */
-    double *level;  /* [n][UWC_LANES] */
-    double *slope;  /* [n][UWC_LANES] (Q - W*) G */
-    double *work;   /* [n][UWC_LANES] */
-    double *kept;   /* [n][UWC_LANES] levels of the best solution */
-    double scale[UWC_LANES], least[UWC_LANES], most[UWC_LANES], loss[UWC_LANES];
-    double kept_scale[UWC_LANES], kept_least[UWC_LANES], kept_most[UWC_LANES], kept_loss[UWC_LANES];
+    int64_t count;
+    /* [n][count] each: W*, W* G, levels, (Q - W*) G, moves of columns (working memory), levels of the best solution */
+    float *target, *pull, *level, *slope, *change, *kept;
+    float start[UWC_MOST_LANES], scale[UWC_MOST_LANES], least[UWC_MOST_LANES], most[UWC_MOST_LANES];
+    double loss[UWC_MOST_LANES];
+    float kept_scale[UWC_MOST_LANES];
+    double kept_loss[UWC_MOST_LANES];
 } uwc_lanes;
 
-/* Error-feedback rounding: sets level from target and scale. */
-void uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes);
+/* Error-feedback rounding: sets level and loss from target and scale. */
+uwc_status uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* Cyclic coordinate descent from level until nothing moves (at most 50 sweeps); sets slope and loss. */
-void uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes);
+uwc_status uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* pull = target G. */
-void uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes);
+uwc_status uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* The best scale for the present levels (unchanged where they are all zero). Needs slope and pull. */
 void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes);
 /* Takes over the lanes whose loss is lower than what is kept. */
 void uwc_recon__keep(const uwc_metric *metric, uwc_lanes *lanes);
+/* All rows W* [rows, n+1] into `out`. */
+uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) UWC_MUST_USE;
 
 /* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero. */
 void uwc_recon__search_scale(const double *w, const double *g, int64_t n, int bits, bool asymmetric, double *scale, int *zero);
 
 /* ---- targets ------------------------------------------------------------------------------------------------------------------------- */
+
+/* The only node that reads `value`, or -1: several readers, or an output of the unit. */
+int uwc_recon__only_reader(const uwc_graph *unit, int value);
 
 /* What a layer aims at: float value `sum` minus the other branches that join it. */
 typedef struct uwc_aim {
@@ -118,9 +160,15 @@ void uwc_recon__aim_clear(uwc_aim *aim);
 /* ---- the two paths through a unit ------------------------------------------------------------------------------------------------------
  */
 
+/* Images first, first + step, ...: `count` of them. */
+typedef struct uwc_images {
+    int64_t first, step, count;
+} uwc_images;
+
 /* The float unit and the quantized one, with the boundary inputs of the present batch. */
 typedef struct uwc_paths {
-    const uwc_graph *unit; /* float, borrowed */
+    uwc_graph *real;       /* owned: the float unit, its channels equalised */
+    const uwc_graph *unit; /* the same, to read */
     uwc_graph *quantized;  /* owned: solved layer by layer */
     uwc_exec *run_float, *run_quantized;
     const uwc_stream *stream;
@@ -135,23 +183,51 @@ int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
                                  uwc_paths *paths) UWC_MUST_USE;
 void uwc_recon__paths_close(uwc_paths *paths);
-/* Reads the inputs of images [first, first+count), count <= batch, for the paths asked for. */
-uwc_status uwc_recon__paths_load(uwc_paths *paths, int64_t first, int64_t count, bool want_float, bool want_quantized) UWC_MUST_USE;
+/* Reads the inputs of some images, at most a batch, for the paths asked for. */
+uwc_status uwc_recon__paths_load(uwc_paths *paths, uwc_images images, bool want_float, bool want_quantized) UWC_MUST_USE;
 /* Runs a path on the loaded batch; `exec` is one of the two, or one for another graph with the unit's inputs. */
 uwc_status uwc_recon__paths_run(uwc_paths *paths, uwc_exec *exec, bool quantized, const int *fetch, int n,
                                 const uwc_tensor **fetched) UWC_MUST_USE;
+/* Images of a unit that are looked at for ranges, steps and errors, over all shards. */
+enum { UWC_LOOK_IMAGES = 128 };
+/* Stretches channels of quantized activations inside the unit where that costs the weights nothing. */
+uwc_status uwc_recon__equalise(uwc_paths *paths) UWC_MUST_USE;
 /* Sums over the team, if there is one. */
 uwc_status uwc_recon__combine(const uwc_stream *stream, double *sum, int64_t count) UWC_MUST_USE;
 /* The shards of this member: [*first, *end). */
 void uwc_recon__my_shards(const uwc_stream *stream, int *first, int *end);
+/* Images of a shard, evenly spread: all of them, or as many as give `most` over all shards. */
+uwc_images uwc_recon__images(const uwc_stream *stream, int shard, int64_t most);
+/* The `count` (or fewer, at the end) of them that come behind the first `at`. */
+uwc_images uwc_recon__images_part(uwc_images images, int64_t at, int64_t count);
 
 /* Chooses the quantizer of `value` of the quantized unit from a sample of the quantized path. */
 uwc_status uwc_recon__choose_quantizer(uwc_paths *paths, int value, uint64_t seed) UWC_MUST_USE;
-/* Statistics of weighted node `node`, over all samples, as means. */
+/* Of its working memory, at most. */
+int64_t uwc_recon__choose_quantizer_bytes(void);
+/* The samples are gathered in folds of neighbouring shards: what one fold shows is held out where the others choose a ridge. */
+enum { UWC_FOLDS = 4, UWC_FOLD_SHARDS = UWC_SHARDS / UWC_FOLDS };
+/* What the statistics of a layer look at. */
+typedef struct uwc_sample {
+    int64_t images;    /* over all shards */
+    int64_t positions; /* per image; 0: all */
+} uwc_sample;
+
+/* `wish`: options->positions; `all`: output positions of an image. */
+uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all);
+/* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. */
 uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
-                             uwc_statistics **out) UWC_MUST_USE;
-/* Last pass: errors of nearest rounding and of the result, and the outputs to the stream. */
-uwc_status uwc_recon__last_pass(uwc_paths *paths, const uwc_recon_options *options, uwc_unit_result *result) UWC_MUST_USE;
+                             uwc_statistics **folds) UWC_MUST_USE;
+/* Means over all folds, into folds[0]; the others are destroyed. */
+void uwc_recon__merge(uwc_statistics **folds);
+/* Errors of nearest rounding and of the result, into result->nmse_*. */
+uwc_status uwc_recon__measure(uwc_paths *paths, const uwc_recon_options *options, uwc_unit_result *result) UWC_MUST_USE;
+/* The outputs of the solved unit to the stream, where somebody wants them. */
+uwc_status uwc_recon__emit(uwc_paths *paths) UWC_MUST_USE;
+/* Second-order solution of a weighted node: `weights` in ONNX's order holds nearest rounding, which groups without input keep; bias
+ * [groups*rows]. */
+uwc_status uwc_recon__solve_node(uwc_paths *paths, int node, const uwc_recon_options *options, uwc_weights *weights,
+                                 float *bias) UWC_MUST_USE;
 /* Nearest rounding of one node's weights. */
 uwc_status uwc_recon__nearest_node(const uwc_graph *graph, int node, uwc_weights **out) UWC_MUST_USE;
 

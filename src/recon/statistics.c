@@ -1,10 +1,19 @@
-/* Second-order statistics of a layer: for a tile of positions, patches P and targets T (with a column of ones), the blocks of P^T P on and
- * above the diagonal and P^T [T 1], in float32; tiles are added in double. Blocks are independent, so threads never change a sum. */
+/* Second-order statistics of a layer: rows of a tile of positions, [patch | target | 1], and the products of blocks of patch columns with
+ * all columns from the block on: what lies on and above the diagonal of P^T P, and P^T [T 1]. In float32; tiles are added in double.
+ * Products are independent, so threads never change a sum. */
 #include "recon_impl.h"
+
+#include <uwc/vector.h>
 
 #include <string.h>
 
-enum { TILE = 1024, BLOCK = 96, ALIGN = 16 }; /* positions per product; most columns per block, a multiple of ALIGN */
+enum {
+    TILE = 1024, /* positions per product */
+    BLOCK = 32,  /* most patch columns on the left side of a product, a multiple of ALIGN */
+    WIDE = 512,  /* most columns on its right side */
+    PART = 64,   /* positions per float32 sum of targets */
+    ALIGN = 16
+};
 
 uwc_status uwc_recon__statistics_create(int64_t groups, int64_t rows, int64_t cols, uwc_statistics **out) {
     *out = NULL;
@@ -42,44 +51,31 @@ void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from) {
     to->count += from->count;
 }
 
-/* Targets of a tile with a 1 behind them, [count, rows+1], their sums and squares. `position`: see uwc_recon__patches. */
-static double copy_targets(const float *y, int64_t stride, int64_t rows, int64_t first, int64_t count, const int64_t *position, float *out,
-                           double *sum) {
-    double square = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const float *from = y + (position == NULL ? first + i : position[first + i]) * stride;
-        float *to = out + i * (rows + 1), part = 0;
+/* Targets of `count` positions, each with a 1 behind, into `out`; their sums and squares are added to sum [rows] and square [rows].
+ * `position`: see uwc_recon__patches. */
+UWC_VECTOR static void copy_part(const float *y, int64_t stride, int64_t rows, int64_t first, int64_t count, const int64_t *position,
+                                 float *out, int64_t out_stride, float *restrict sum, float *restrict square) {
+    enum { AHEAD = 8 };
+    for (int64_t i = 0; i < count; i++, out += out_stride) {
+        for (int64_t r = 0; position != NULL && i + AHEAD < count && r < rows; r += ALIGN) {
+            __builtin_prefetch(y + position[first + i + AHEAD] * stride + r);
+        }
+        const float *restrict from = y + (position == NULL ? first + i : position[first + i]) * stride;
+        float *restrict to = out;
         for (int64_t r = 0; r < rows; r++) {
             to[r] = from[r];
-            sum[r] += (double)from[r];
-            part += from[r] * from[r];
+            sum[r] += from[r];
+            square[r] += from[r] * from[r];
         }
         to[rows] = 1.0f;
-        square += (double)part;
-    }
-    return square;
-}
-
-static void add_block(const float *from, int64_t height, int64_t width, double *to, int64_t stride) {
-    for (int64_t i = 0; i < height; i++) {
-        for (int64_t j = 0; j < width; j++) {
-            to[i * stride + j] += (double)from[i * width + j];
-        }
     }
 }
 
-/* One product of the tile: columns [i, i+height) of the patches against columns [j, ..) of the patches, or against targets and ones (j <
- * 0). */
+/* One product of the tile: columns [i, i+height) of the patches against columns [j, j+width) of patches, targets and ones. */
 typedef struct product {
     int64_t i, j, height, width;
     int64_t at; /* where its result lies in the working memory */
 } product;
-
-typedef struct tile {
-    const float *patches; /* [count, cols], row stride `stride` */
-    int64_t stride, count;
-    const float *targets; /* [count, rows+1] */
-} tile;
 
 /* Columns per block: as few blocks as BLOCK allows, all about equally wide. */
 static int64_t block_width(int64_t cols) {
@@ -87,61 +83,76 @@ static int64_t block_width(int64_t cols) {
     return (width + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static void append_product(product next, product *list, int64_t *n, int64_t *elements) {
-    next.at = *elements;
-    *elements += (next.height * next.width + ALIGN - 1) / ALIGN * ALIGN;
-    list[(*n)++] = next;
+/* Elements of a row [patch | target | 1]: an odd number of cache lines, so that rows do not share their places in the cache. */
+static int64_t row_stride(const uwc_geometry *g) {
+    return ((g->cols + g->rows + 1 + ALIGN - 1) / ALIGN | 1) * ALIGN;
 }
 
-/* Returns how many products there are; *elements: of their results together. */
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Returns how many products there are; *elements: of their results together. `list` may be NULL. */
 static int64_t list_products(int64_t cols, int64_t rows, product *list, int64_t *elements) {
-    const int64_t width = block_width(cols);
+    const int64_t height = block_width(cols), all = cols + rows + 1;
     int64_t n = 0;
     *elements = 0;
-    for (int64_t i = 0; i < cols; i += width) {
-        int64_t height = cols - i < width ? cols - i : width;
-        append_product((product){.i = i, .j = -1, .height = height, .width = rows + 1}, list, &n, elements);
-        for (int64_t j = i; j < cols; j += width) {
-            append_product((product){.i = i, .j = j, .height = height, .width = cols - j < width ? cols - j : width}, list, &n, elements);
+    for (int64_t i = 0; i < cols; i += height) {
+        const int64_t parts = (all - i + WIDE - 1) / WIDE, width = ((all - i + parts - 1) / parts + ALIGN - 1) / ALIGN * ALIGN;
+        for (int64_t j = i; j < all; j += width, n++) {
+            product next = {.i = i, .j = j, .height = smaller(height, cols - i), .width = smaller(width, all - j), .at = *elements};
+            *elements += (next.height * next.width + ALIGN - 1) / ALIGN * ALIGN;
+            if (list != NULL) {
+                list[n] = next;
+            }
         }
     }
     return n;
 }
 
-static uwc_status run_product(const product *job, const tile *part, uwc_statistics *s, int64_t group, float *scratch) {
-    const int64_t order = s->cols + 1;
-    double *A = s->A + group * order * order, *Y = s->Y + group * order * s->rows;
-    const float *left = part->patches + job->i;
-    const float *right = job->j < 0 ? part->targets : part->patches + job->j;
-    const int64_t right_stride = job->j < 0 ? s->rows + 1 : part->stride;
-    UWC_TRY(uwc_sgemm(true, false, job->height, job->width, part->count, left, part->stride, right, right_stride, 0, scratch, job->width));
-    if (job->j >= 0) {
-        add_block(scratch, job->height, job->width, A + job->i * order + job->j, order);
-        return UWC_OK;
+UWC_VECTOR static void add_row(const float *restrict from, int64_t count, double *restrict to) {
+    for (int64_t i = 0; i < count; i++) {
+        to[i] += (double)from[i];
     }
+}
+
+/* Row i of A has cols+1 elements, the last for the ones; row i of Y has the targets between them. */
+static void add_product(const product *job, const float *result, double *A, double *Y, int64_t cols, int64_t rows) {
+    const int64_t end = job->j + job->width, patches = smaller(end, cols) - job->j, first = job->j > cols ? job->j - cols : 0;
+    const int64_t targets = smaller(end - cols, rows) - first;
     for (int64_t i = 0; i < job->height; i++) {
-        const float *from = scratch + i * job->width;
-        for (int64_t r = 0; r < s->rows; r++) {
-            Y[(job->i + i) * s->rows + r] += (double)from[r];
+        const float *from = result + i * job->width;
+        if (patches > 0) {
+            add_row(from, patches, A + (job->i + i) * (cols + 1) + job->j);
         }
-        A[(job->i + i) * order + s->cols] += (double)from[s->rows];
+        if (targets > 0) {
+            add_row(from + cols + first - job->j, targets, Y + (job->i + i) * rows + first);
+        }
+        if (end == cols + rows + 1) {
+            A[(job->i + i) * (cols + 1) + cols] += (double)from[job->width - 1];
+        }
     }
-    return UWC_OK;
 }
 
 struct uwc_scratch {
-    float *patches, *targets, *results;
+    float *tile; /* [TILE][row_stride] */
+    float *results;
     product *list;
     int64_t n_products;
-    double *sum;  /* [rows] */
-    float *zeros; /* [channels]: what depthwise layers read in the padding */
+    float *sum, *square;      /* [rows] of a part of the tile's targets */
+    uwc_depthwise *depthwise; /* all that such a layer needs, else NULL */
 };
 
-static uwc_status run_products(const uwc_scratch *w, const tile *part, uwc_statistics *s, int64_t group) {
+static uwc_status run_products(const uwc_scratch *w, int64_t stride, int64_t count, uwc_statistics *s, int64_t group) {
+    double *A = s->A + group * (s->cols + 1) * (s->cols + 1), *Y = s->Y + group * (s->cols + 1) * s->rows;
     int64_t failed = 0;
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
     for (int64_t k = 0; k < w->n_products; k++) {
-        failed += run_product(&w->list[k], part, s, group, w->results + w->list[k].at) != UWC_OK;
+        const product *job = &w->list[k];
+        float *result = w->results + job->at;
+        failed += uwc_sgemm(true, false, job->height, job->width, count, w->tile + job->i, stride, w->tile + job->j, stride, 0, result,
+                            job->width) != UWC_OK;
+        add_product(job, result, A, Y, s->cols, s->rows);
     }
     UWC_CHECK(failed == 0, UWC_E_LIBRARY, "matrix product of %lld columns", (long long)s->cols);
     return UWC_OK;
@@ -152,29 +163,32 @@ void uwc_recon__scratch_destroy(uwc_scratch **scratch) {
     if (w == NULL) {
         return;
     }
-    uwc_free(&w->patches);
-    uwc_free(&w->targets);
+    uwc_free(&w->tile);
     uwc_free(&w->results);
     uwc_free(&w->list);
     uwc_free(&w->sum);
-    uwc_free(&w->zeros);
+    uwc_free(&w->square);
+    uwc_recon__depthwise_close(&w->depthwise);
     uwc_free(scratch);
 }
 
 uwc_status uwc_recon__scratch_create(const uwc_geometry *g, uwc_scratch **out) {
-    const int64_t width = block_width(g->cols), blocks = (g->cols + width - 1) / width, products = blocks * (blocks + 3) / 2;
     int64_t elements;
     uwc_scratch *w;
     uwc_status st;
     *out = NULL;
     UWC_TRY(uwc_calloc(1, sizeof *w, &w));
-    UWC_TRY_GOTO(st, uwc_calloc(products, sizeof *w->list, &w->list), done);
+    if (uwc_recon__is_depthwise(g)) {
+        UWC_TRY_GOTO(st, uwc_recon__depthwise_open(g, &w->depthwise), done);
+        *out = w;
+        return UWC_OK;
+    }
+    UWC_TRY_GOTO(st, uwc_calloc(list_products(g->cols, g->rows, NULL, &elements), sizeof *w->list, &w->list), done);
     w->n_products = list_products(g->cols, g->rows, w->list, &elements);
-    UWC_TRY_GOTO(st, uwc_calloc(elements, sizeof(float), &w->results), done);
-    UWC_TRY_GOTO(st, uwc_calloc(TILE * g->cols, sizeof(float), &w->patches), done);
-    UWC_TRY_GOTO(st, uwc_calloc(TILE * (g->rows + 1), sizeof(float), &w->targets), done);
+    UWC_TRY_GOTO(st, uwc_calloc(elements, sizeof *w->results, &w->results), done);
+    UWC_TRY_GOTO(st, uwc_calloc(TILE * row_stride(g), sizeof *w->tile, &w->tile), done);
     UWC_TRY_GOTO(st, uwc_calloc(g->rows, sizeof *w->sum, &w->sum), done);
-    UWC_TRY_GOTO(st, uwc_calloc(g->channels, sizeof *w->zeros, &w->zeros), done);
+    UWC_TRY_GOTO(st, uwc_calloc(g->rows, sizeof *w->square, &w->square), done);
     *out = w;
     return UWC_OK;
 done:
@@ -182,39 +196,47 @@ done:
     return st;
 }
 
-/* Blocks against blocks on and above the diagonal, and against the targets. */
 int64_t uwc_recon__scratch_bytes(const uwc_geometry *g) {
-    const int64_t width = block_width(g->cols), cols = (g->cols + width - 1) / width * width;
-    int64_t results = cols * (cols + width) / 2 + cols * (g->rows + 1 + ALIGN);
-    return (int64_t)sizeof(float) * (results + TILE * (g->cols + g->rows + 1) + 2 * g->rows + g->channels);
+    if (uwc_recon__is_depthwise(g)) {
+        return uwc_recon__depthwise_bytes(g);
+    }
+    int64_t elements, products = list_products(g->cols, g->rows, NULL, &elements);
+    return products * (int64_t)sizeof(product) + (int64_t)sizeof(float) * (elements + TILE * row_stride(g) + 2 * g->rows);
+}
+
+/* Targets of a tile of `count` positions and the ones behind the patches; their sums go to s. */
+static void copy_targets(uwc_statistics *s, const uwc_geometry *g, int64_t group, const uwc_rows *rows, int64_t first, int64_t count,
+                         uwc_scratch *w) {
+    const int64_t stride = row_stride(g);
+    double *Y = s->Y + (group * (g->cols + 1) + g->cols) * g->rows;
+    for (int64_t at = 0; at < count; at += PART) {
+        memset(w->sum, 0, (size_t)g->rows * sizeof *w->sum);
+        memset(w->square, 0, (size_t)g->rows * sizeof *w->square);
+        copy_part(rows->y + group * g->rows, g->rows * g->groups, g->rows, first + at, smaller(PART, count - at), rows->position,
+                  w->tile + at * stride + g->cols, stride, w->sum, w->square);
+        for (int64_t r = 0; r < g->rows; r++) {
+            Y[r] += (double)w->sum[r];
+            s->square += (double)w->square[r];
+        }
+    }
 }
 
 static uwc_status group_batch(uwc_statistics *s, const uwc_geometry *g, int64_t group, uwc_scratch *w, const uwc_rows *rows) {
-    const int64_t order = g->cols + 1, stride = g->rows * g->groups;
-    const bool in_place = g->direct && rows->position == NULL;
-    double *A = s->A + group * order * order, *Y = s->Y + group * order * s->rows;
-    memset(w->sum, 0, (size_t)g->rows * sizeof *w->sum);
+    const int64_t order = g->cols + 1;
     for (int64_t first = 0; first < rows->count; first += TILE) {
-        int64_t count = rows->count - first < TILE ? rows->count - first : TILE;
-        tile part = {
-            .patches = in_place ? rows->x + first * g->channels : w->patches, .stride = g->cols, .count = count, .targets = w->targets};
-        if (!in_place) {
-            uwc_recon__patches(g, rows->x, group, first, count, rows->position, w->patches);
-        }
-        s->square += copy_targets(rows->y + group * g->rows, stride, g->rows, first, count, rows->position, w->targets, w->sum);
-        UWC_TRY(run_products(w, &part, s, group));
+        int64_t count = smaller(TILE, rows->count - first);
+        uwc_recon__patches(g, rows->x, group, first, count, rows->position, w->tile, row_stride(g));
+        copy_targets(s, g, group, rows, first, count, w);
+        UWC_TRY(run_products(w, row_stride(g), count, s, group));
     }
-    for (int64_t r = 0; r < g->rows; r++) {
-        Y[g->cols * s->rows + r] += w->sum[r];
-    }
-    A[order * order - 1] += (double)rows->count;
+    s->A[(group + 1) * order * order - 1] += (double)rows->count;
     return UWC_OK;
 }
 
 uwc_status uwc_recon__statistics_batch(uwc_statistics *s, const uwc_geometry *g, uwc_scratch *scratch, const uwc_rows *rows) {
     s->count += rows->count;
     if (uwc_recon__is_depthwise(g)) {
-        uwc_recon__depthwise_batch(s, g, rows, scratch->zeros);
+        uwc_recon__depthwise_batch(s, g, rows, scratch->depthwise);
         return UWC_OK;
     }
     for (int64_t group = 0; group < g->groups; group++) {

@@ -8,6 +8,7 @@ typedef struct capture {
     uwc_run *run;
     const uwc_plan *plan;
     uwc_dataset *data;
+    uwc_reader *reader;
     uwc_exec *exec;
     uwc_cache *cache;    /* the run's; NULL on ranks that see frames only */
     uwc_scratch scratch; /* of such ranks */
@@ -31,10 +32,25 @@ static void find_missing(capture *c) {
     }
 }
 
+static uwc_status open_reader(capture *c) {
+    const uwc_plan *plan = c->plan;
+    const uwc_run *run = c->run;
+    const uwc_choice choice = {plan->images, plan->bad, plan->n_bad};
+    uwc_span *span;
+    int n;
+    UWC_TRY(uwc_dataset_open(uwc_config_string(run->config, "data.calibration"), &run->preprocess, &choice, &c->data));
+    uwc_status st = uwc_sched__spans(run->comm, plan->images, plan->batch, c->missing, &span, &n);
+    if (st == UWC_OK) {
+        st = uwc_reader_open(c->data, span, n, run->settings.threads, &c->reader);
+    }
+    uwc_free(&span);
+    return st;
+}
+
 static uwc_status prepare(capture *c) {
     const uwc_plan *plan = c->plan;
     const uwc_run *run = c->run;
-    UWC_TRY(uwc_dataset_open(uwc_config_string(run->config, "data.calibration"), &run->preprocess, plan->images, &c->data));
+    UWC_TRY(open_reader(c));
     UWC_TRY(uwc_exec_create(plan->graph, plan->batch, run->settings.recon.backend, &c->exec));
     UWC_TRY(uwc_calloc(plan->n_boundary, sizeof *c->fetch, &c->fetch));
     for (int i = 0; i < plan->n_boundary; i++) {
@@ -46,6 +62,7 @@ static uwc_status prepare(capture *c) {
 }
 
 static void release(capture *c) {
+    uwc_reader_close(&c->reader);
     uwc_dataset_close(&c->data);
     uwc_exec_destroy(&c->exec);
     uwc_cache_close(&c->cache);
@@ -63,12 +80,12 @@ static const uwc_tensor *find_images(const capture *c, int value, const uwc_tens
     return batch;
 }
 
-static uwc_status run_batch(capture *c, int64_t first, uwc_tensor *batch, const uwc_tensor **fetched, uwc_cache_writer **writer) {
-    const uwc_tensor *fed = batch;
+static uwc_status run_batch(capture *c, const uwc_tensor **fetched, uwc_cache_writer **writer) {
+    const uwc_tensor *batch;
     UWC_TRY(uwc_sched__monitor_poll(&c->monitor));
-    UWC_TRY(uwc_dataset_read(c->data, first, batch));
+    UWC_TRY(uwc_reader_next(c->reader, &batch));
     if (c->n_fetches > 0) {
-        UWC_TRY(uwc_exec_run(c->exec, batch->shape.dim[0], c->plan->graph->input, &fed, 1, c->fetch, c->n_fetches, fetched));
+        UWC_TRY(uwc_exec_run(c->exec, batch->shape.dim[0], c->plan->graph->input, &batch, 1, c->fetch, c->n_fetches, fetched));
     }
     for (int i = 0; i < c->plan->n_boundary; i++) {
         const uwc_tensor *images = find_images(c, c->plan->boundary[i], fetched, batch);
@@ -87,13 +104,8 @@ static uwc_status run_shard(capture *c, int shard, uwc_cache *cache, uwc_cache_w
         uwc_cache_key key = uwc_sched__key(c->plan->boundary[i], false);
         UWC_TRY(uwc_cache_writer_open(cache, key.text, shard, graph->value[c->plan->boundary[i]].shape, count, &writer[i]));
     }
-    for (int64_t at = 0; at < count; at += c->plan->batch) {
-        int64_t now = count - at < c->plan->batch ? count - at : c->plan->batch;
-        uwc_tensor *batch;
-        UWC_TRY(uwc_tensor_activation(uwc_shape_batch(graph->value[graph->input[0]].shape, now), &batch));
-        uwc_status st = run_batch(c, first + at, batch, fetched, writer);
-        uwc_tensor_destroy(&batch);
-        UWC_TRY(st);
+    for (int64_t at = 0; at < count; at += c->plan->batch) { /* the spans of the reader */
+        UWC_TRY(run_batch(c, fetched, writer));
     }
     for (int i = 0; i < c->plan->n_boundary; i++) {
         UWC_TRY(uwc_cache_writer_publish(&writer[i]));

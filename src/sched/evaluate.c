@@ -39,7 +39,7 @@ static uwc_status share_model(uwc_comm *comm, const char *path, const char *miss
  */
 
 /* Collective. */
-static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *score) {
+static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *score, int64_t *left_out) {
     const char *data = uwc_config_string(run->config, "data.evaluation");
     uwc_trial trial = {.comm = run->comm,
                        .hooks = &run->hooks,
@@ -48,17 +48,27 @@ static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *
                        .data = data,
                        .preprocess = &run->preprocess,
                        .batch = run->plan->batch,
-                       .backend = run->settings.recon.backend};
-    return data == NULL ? UWC_OK : uwc_sched__try_networks(&trial, score);
+                       .backend = run->settings.recon.backend,
+                       .threads = run->settings.threads,
+                       .skip = run->settings.skip};
+    uwc_bad_images bad = {0};
+    uwc_status st = data == NULL ? UWC_OK : uwc_sched__try_networks(&trial, score, &bad);
+    *left_out = bad.count;
+    if (st == UWC_OK && bad.count > 0 && uwc_comm_rank(run->comm) == 0) {
+        uwc_sched__name_bad(run->log, "data.evaluation", &bad);
+        st = uwc_sched__record_bad(run, "evaluation", &bad);
+    }
+    uwc_sched__bad_images_free(&bad);
+    return uwc_comm_agree(run->comm, st);
 }
 
 /* Collective. */
-static uwc_status finish(uwc_run *run, const uwc_graph *quantized, const uwc_score *score, double start) {
+static uwc_status finish(uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t left_out, double start) {
     int64_t peak;
     UWC_TRY(uwc_comm_max(run->comm, uwc_peak_rss(), &peak));
     uwc_status st = uwc_sched__record_phase(run, UWC_PHASE_EVALUATE, uwc_now() - start);
     if (st == UWC_OK && uwc_comm_rank(run->comm) == 0) {
-        st = uwc_sched__write_metrics(run, quantized, score, peak);
+        st = uwc_sched__write_metrics(run, quantized, score, left_out, peak);
     }
     return uwc_comm_agree(run->comm, st);
 }
@@ -68,6 +78,7 @@ uwc_status uwc_phase_evaluate(uwc_run *run) {
     uwc_score score = {0};
     char *path;
     size_t bytes;
+    int64_t left_out = 0;
     UWC_TRY(uwc_sched__plan_load(run, false));
     double start = uwc_now();
     uwc_status st = uwc_comm_agree(run->comm, uwc_sched__path(run, "model.onnx", &path));
@@ -75,10 +86,10 @@ uwc_status uwc_phase_evaluate(uwc_run *run) {
         st = share_model(run->comm, path, "the phase assemble comes first", &quantized, &bytes);
     }
     if (st == UWC_OK) {
-        st = evaluate(run, quantized, &score);
+        st = evaluate(run, quantized, &score, &left_out);
     }
     if (st == UWC_OK) {
-        st = finish(run, quantized, &score, start);
+        st = finish(run, quantized, &score, left_out, start);
     }
     uwc_graph_destroy(&quantized);
     uwc_free(&path);
@@ -88,9 +99,10 @@ uwc_status uwc_phase_evaluate(uwc_run *run) {
 /* ---- any model --------------------------------------------------------------------------------------------------------------------------
  */
 
-static uwc_status fill(uwc_json *out, const char *model, size_t bytes, const uwc_score *score, double seconds) {
+static uwc_status fill(uwc_json *out, const char *model, size_t bytes, const uwc_score *score, int64_t bad, double seconds) {
     UWC_TRY(uwc_json_set_string(out, "model", model));
     UWC_TRY(uwc_json_set_int(out, "images", score->images));
+    UWC_TRY(uwc_json_set_int(out, "bad_images", bad));
     UWC_TRY(uwc_json_set_int(out, "labelled", score->labelled));
     if (score->labelled > 0) {
         UWC_TRY(uwc_json_set_real(out, "top1", (double)score->float_top1 / (double)score->labelled));
@@ -109,11 +121,13 @@ static uwc_status configure(const uwc_config *config, uwc_settings *settings, uw
     return UWC_OK;
 }
 
-uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_hooks *hooks, uwc_json **out) {
+uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const char *model, const uwc_log *log, const uwc_hooks *hooks,
+                              uwc_json **out) {
     uwc_graph *graph = NULL;
     uwc_settings settings;
     uwc_preprocess preprocess;
     uwc_score score;
+    uwc_bad_images bad = {0};
     size_t bytes;
     double start = uwc_now();
     *out = NULL;
@@ -127,17 +141,21 @@ uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const ch
                            .network = graph,
                            .data = uwc_config_string(config, "data.evaluation"),
                            .preprocess = &preprocess,
-                           .backend = settings.recon.backend};
-        st = uwc_sched__try_networks(&trial, &score);
+                           .backend = settings.recon.backend,
+                           .threads = settings.threads,
+                           .skip = settings.skip};
+        st = uwc_sched__try_networks(&trial, &score, &bad);
     }
     if (st == UWC_OK && uwc_comm_rank(comm) == 0) {
+        uwc_sched__name_bad(log, "data.evaluation", &bad);
         *out = uwc_json_object();
-        st = fill(*out, model, bytes, &score, uwc_now() - start);
+        st = fill(*out, model, bytes, &score, bad.count, uwc_now() - start);
     }
     st = uwc_comm_agree(comm, st);
     if (st != UWC_OK) {
         uwc_json_release(out);
     }
+    uwc_sched__bad_images_free(&bad);
     uwc_graph_destroy(&graph);
     return st;
 }

@@ -6,7 +6,6 @@
 
 /* The program with its libraries, an image being decoded, samples, frames, and what malloc keeps back: measured, rounded up. */
 #define BASE_BYTES ((int64_t)64 << 20)
-enum { SIZES = 3 }; /* batch sizes of a pass over the network: the full batch and two remainders */
 
 /* Activations of one batch stay below this, unless the limit asks for less. A constant: results must not depend on the machine. */
 #define BATCH_BYTES ((int64_t)64 << 20)
@@ -16,12 +15,22 @@ static int64_t more(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static uwc_status buffer_bytes(const uwc_plan *plan, bool quantized, const int *fetch, int n_fetches, int64_t *bytes) {
+/* Of an executor for passes over the network that fetch `fetch`, in batches of the plan: its buffers and kernels. */
+static uwc_status pass_bytes(const uwc_plan *plan, bool quantized, const int *fetch, int n_fetches, int64_t *bytes) {
     const uwc_graph *graph = plan->graph;
+    const int64_t shard = (plan->images + UWC_SHARDS - 1) / UWC_SHARDS;
+    const int64_t size[] = {plan->batch, shard % plan->batch, plan->images / UWC_SHARDS % plan->batch};
     uwc_exec *exec;
+    uwc_status st;
     UWC_TRY(uwc_exec_create_dry(graph, plan->batch, quantized, &exec));
-    uwc_status st = uwc_exec_run_dry(exec, plan->batch, graph->input, graph->n_inputs, fetch, n_fetches);
-    *bytes = uwc_exec_bytes(exec);
+    for (size_t i = 0; i < sizeof size / sizeof size[0]; i++) {
+        if (size[i] > 0) {
+            UWC_TRY_GOTO(st, uwc_exec_run_dry(exec, size[i], graph->input, graph->n_inputs, fetch, n_fetches), done);
+        }
+    }
+    *bytes = uwc_exec_bytes(exec) + uwc_exec_kernel_bytes(exec);
+    st = UWC_OK;
+done:
     uwc_exec_destroy(&exec);
     return st;
 }
@@ -30,15 +39,15 @@ static uwc_status buffer_bytes(const uwc_plan *plan, bool quantized, const int *
 static uwc_status measure_network(uwc_plan *plan) {
     const uwc_graph *graph = plan->graph;
     const int logits = uwc_graph_logits(graph);
-    const int64_t weights = uwc_graph_constant_bytes(graph), kernels = SIZES * uwc_graph_kernel_bytes(graph);
+    const int64_t weights = uwc_graph_constant_bytes(graph);
     const int64_t input = 2 * plan->batch * uwc_shape_count(graph->value[graph->input[0]].shape) * (int64_t)sizeof(float);
     int64_t capture, real, quantized;
-    UWC_TRY(buffer_bytes(plan, false, plan->boundary, plan->n_boundary, &capture));
-    UWC_TRY(buffer_bytes(plan, false, &logits, 1, &real));
-    UWC_TRY(buffer_bytes(plan, true, &logits, 1, &quantized));
+    UWC_TRY(pass_bytes(plan, false, plan->boundary, plan->n_boundary, &capture));
+    UWC_TRY(pass_bytes(plan, false, &logits, 1, &real));
+    UWC_TRY(pass_bytes(plan, true, &logits, 1, &quantized));
     plan->memory.plan = BASE_BYTES + 4 * weights; /* the file, its message, two graphs */
-    plan->memory.capture = BASE_BYTES + weights + kernels + input + capture;
-    plan->memory.evaluate = BASE_BYTES + 2 * (weights + kernels) + input + real + quantized + weights / 2; /* and the file with integers */
+    plan->memory.capture = BASE_BYTES + weights + input + capture;
+    plan->memory.evaluate = BASE_BYTES + 2 * weights + input + real + quantized + weights / 2; /* and the file with integers */
     return UWC_OK;
 }
 

@@ -48,6 +48,14 @@ static uwc_status set_score(const uwc_score *score, uwc_json *out) {
     return uwc_json_set_real(out, "logit_nmse", uwc_score_logit_nmse(score));
 }
 
+/* Images that were left out; none is an answer too, as all were decoded. */
+static uwc_status set_bad(const uwc_run *run, const uwc_score *score, int64_t bad, uwc_json *out) {
+    uwc_json *object = uwc_json_object();
+    UWC_TRY(uwc_json_set(out, "bad_images", object)); /* borrowed from here on */
+    UWC_TRY(uwc_json_set_int(object, "calibration", run->plan->n_bad));
+    return score->images > 0 ? uwc_json_set_int(object, "evaluation", bad) : UWC_OK;
+}
+
 static int64_t file_bytes(const char *path) {
     struct stat info;
     return path != NULL && stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
@@ -105,7 +113,7 @@ static uwc_status set_units(const uwc_run *run, uwc_json *out) {
     return UWC_OK;
 }
 
-static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t peak, uwc_json *out) {
+static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad, int64_t peak, uwc_json *out) {
     uwc_json *config;
     UWC_TRY(uwc_json_set_string(out, "model", uwc_config_string(run->config, "model")));
     UWC_TRY(uwc_config_json(run->config, &config));
@@ -114,16 +122,17 @@ static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc
     UWC_TRY(uwc_json_set_int(out, "threads", run->settings.threads));
     UWC_TRY(uwc_json_set_int(out, "peak_rss_bytes", peak));
     UWC_TRY(set_score(score, out));
+    UWC_TRY(set_bad(run, score, bad, out));
     UWC_TRY(set_seconds(run, out));
     UWC_TRY(set_bytes(run, quantized, out));
     return set_units(run, out);
 }
 
-uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t peak) {
+uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad, int64_t peak) {
     char *path;
     UWC_TRY(uwc_sched__path(run, "metrics.json", &path));
     uwc_json *out = uwc_json_object();
-    uwc_status st = fill(run, quantized, score, peak, out);
+    uwc_status st = fill(run, quantized, score, bad, peak, out);
     if (st == UWC_OK) {
         st = uwc_json_write(path, out);
     }

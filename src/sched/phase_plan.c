@@ -27,6 +27,7 @@ static bool is_planned(const uwc_run *run) {
 /* Rank 0: the bytes of the network, unless plan.json has to be there and is not. */
 static uwc_status begin(const uwc_run *run, bool fresh, char **bytes, size_t *size) {
     UWC_CHECK(fresh || is_planned(run), UWC_E_STATE, "%s: no plan.json, the phase plan comes first", run->folder);
+    UWC_TRY(need(run->config, "data.calibration"));
     return read_model(run, bytes, size);
 }
 
@@ -60,8 +61,8 @@ static uwc_status compare_ranks(uwc_run *run) {
 static uwc_status data_hash(const uwc_run *run, uint64_t *hash) {
     uwc_dataset *data;
     char have[128], want[128];
-    UWC_TRY(need(run->config, "data.calibration"));
-    UWC_TRY(uwc_dataset_open(uwc_config_string(run->config, "data.calibration"), &run->preprocess, run->settings.samples, &data));
+    const uwc_choice choice = {run->settings.samples, run->plan->bad, run->plan->n_bad};
+    UWC_TRY(uwc_dataset_open(uwc_config_string(run->config, "data.calibration"), &run->preprocess, &choice, &data));
     uwc_shape images = uwc_dataset_shape(data), input = run->plan->graph->value[run->plan->graph->input[0]].shape;
     uwc_status st = uwc_shape_equal(images, input)
                         ? uwc_dataset_fingerprint(data, hash)
@@ -142,6 +143,9 @@ uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) {
     uwc_free(&bytes);
     if (st == UWC_OK) {
         st = compare_ranks(run);
+    }
+    if (st == UWC_OK) {
+        st = uwc_sched__choose_images(run);
     }
     if (st == UWC_OK) {
         st = uwc_comm_agree(run->comm, first ? settle(run) : UWC_OK);

@@ -117,5 +117,6 @@ void uwc_sched__plan_destroy(uwc_plan **plan) {
     uwc_free(&(*plan)->maker);
     uwc_free(&(*plan)->boundary);
     uwc_free(&(*plan)->memory.unit);
+    uwc_free(&(*plan)->bad);
     uwc_free(plan);
 }

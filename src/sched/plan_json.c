@@ -1,17 +1,21 @@
 /* plan.json: what a run will do, for people, for `inspect`, and for a resume to compare. */
 #include "sched_impl.h"
 
-static uwc_status set_shape(uwc_json *object, const char *key, uwc_shape shape) {
+static uwc_status set_numbers(uwc_json *object, const char *key, const int64_t *number, int64_t n) {
     uwc_json *list = uwc_json_array();
     uwc_status st = UWC_OK;
-    for (int i = 0; i < shape.rank && st == UWC_OK; i++) {
-        st = uwc_json_append_int(list, shape.dim[i]);
+    for (int64_t i = 0; i < n && st == UWC_OK; i++) {
+        st = uwc_json_append_int(list, number[i]);
     }
     if (st != UWC_OK) {
         uwc_json_release(&list);
         return st;
     }
     return uwc_json_set(object, key, list);
+}
+
+static uwc_status set_shape(uwc_json *object, const char *key, uwc_shape shape) {
+    return set_numbers(object, key, shape.dim, shape.rank);
 }
 
 static uwc_status fill_value(const uwc_graph *graph, int index, uwc_json *out) {
@@ -105,9 +109,8 @@ static uwc_status set_batches(const uwc_plan *plan, uwc_json *out) {
     return UWC_OK;
 }
 
-/* Batches, in front of what follows from them, and bytes. */
+/* Batches and bytes. */
 static uwc_status fill_memory(const uwc_plan *plan, uwc_dtype dtype, uwc_json *out) {
-    UWC_TRY(uwc_json_set_int(out, "images", plan->images));
     UWC_TRY(uwc_json_set_int(out, "batch", plan->batch));
     UWC_TRY(set_batches(plan, out));
     UWC_TRY(uwc_json_set_int(out, "cache_bytes", uwc_sched__cache_bytes(plan, dtype, NULL)));
@@ -128,6 +131,10 @@ static uwc_status fill_plan(const uwc_plan *plan, const uwc_run *run, uint64_t d
     UWC_TRY(uwc_sched__json_set_hash(out, "data_hash", data_hash));
     UWC_TRY(uwc_json_set_string(out, "isa", uwc_ops_isa()));
     UWC_TRY(uwc_json_set_int(out, "seed", (int64_t)run->settings.recon.seed));
+    UWC_TRY(uwc_json_set_int(out, "images", plan->images));
+    if (run->settings.skip) {
+        UWC_TRY(set_numbers(out, "bad_images", plan->bad, plan->n_bad));
+    }
     UWC_TRY(fill_memory(plan, run->settings.cache, out));
     UWC_TRY(uwc_json_set_int(out, "layers", sizes.weighted_nodes));
     UWC_TRY(uwc_json_set_int(out, "parameters", sizes.parameters));
@@ -154,6 +161,9 @@ uwc_status uwc_plan_memory(const uwc_graph *graph, const uwc_config *config, uwc
     uwc_status st = uwc_onnx_serialize(graph, &bytes, &size);
     if (st == UWC_OK) {
         st = uwc_sched__plan_create(bytes, size, &settings, &plan);
+    }
+    if (st == UWC_OK) {
+        st = uwc_json_set_int(*out, "images", plan->images);
     }
     if (st == UWC_OK) {
         st = fill_memory(plan, settings.cache, *out);

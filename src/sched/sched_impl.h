@@ -50,6 +50,7 @@ typedef struct uwc_settings {
     uwc_input_rule input;
     int segments, max_layers, threads;
     int64_t samples;
+    bool skip;            /* images that cannot be used */
     bool message;         /* transport */
     uwc_dtype cache;      /* F32 or F16 */
     double unit_deadline; /* seconds, 0: none */
@@ -82,6 +83,8 @@ typedef struct uwc_plan {
     int *boundary; /* values that are inputs of units, ascending */
     int n_boundary;
     int64_t images, batch; /* calibration images; images per batch of the whole network */
+    int64_t *bad;          /* [n_bad] numbers of calibration images that are left out, ascending */
+    int64_t n_bad;
     uint64_t graph_hash;
     uwc_memory memory;
 } uwc_plan;
@@ -106,6 +109,44 @@ bool uwc_sched__is_wanted(const uwc_plan *plan, int unit, int value);
 uwc_status uwc_sched__plan_json(const uwc_plan *plan, const uwc_run *run, uint64_t data_hash, uwc_json **out) UWC_MUST_USE;
 /* Makes run->plan on every rank, if it is not there; without `fresh`, plan.json must be there. Collective. */
 uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) UWC_MUST_USE;
+
+/* ---- images that cannot be used, and the batches that a rank reads ------------------------------------------------------------- */
+
+typedef struct uwc_bad_image {
+    int64_t image;
+    char why[UWC_ERROR_TEXT]; /* its name and what is wrong with it */
+} uwc_bad_image;
+
+typedef struct uwc_bad_images {
+    uwc_bad_image *entry; /* [count], ascending */
+    int64_t count, capacity;
+} uwc_bad_images;
+
+/* A data set that is looked through. */
+typedef struct uwc_survey {
+    uwc_comm *comm; /* NULL: this process alone */
+    const uwc_hooks *hooks;
+    const char *data;
+    const uwc_preprocess *preprocess;
+    uwc_shape shape; /* what images must come out as, [1,C,H,W]; rank 0: as the first that can be used (without ranks only) */
+    int64_t samples; /* stops when so many can be used; 0: looks at all */
+} uwc_survey;
+
+/* *out = those that cannot be used, the same on every rank and with every number of ranks; ranks share the work. Collective. */
+uwc_status uwc_sched__survey(const uwc_survey *survey, uwc_bad_images *out) UWC_MUST_USE;
+void uwc_sched__bad_images_free(uwc_bad_images *list);
+/* Numbers alone, owned by the caller. */
+uwc_status uwc_sched__bad_numbers(const uwc_bad_images *list, int64_t **out) UWC_MUST_USE;
+/* A line for each of the first ones and one for their count, where there are any. */
+void uwc_sched__name_bad(const uwc_log *log, const char *data, const uwc_bad_images *list);
+/* Adds "bad_images" of data set `data` ("calibration", "evaluation") to the journal. Rank 0. */
+uwc_status uwc_sched__record_bad(uwc_run *run, const char *data, const uwc_bad_images *list) UWC_MUST_USE;
+/* With data.on_bad_image: skip, plan->bad := what plan.json says, else what the survey finds. Collective. */
+uwc_status uwc_sched__choose_images(uwc_run *run) UWC_MUST_USE;
+
+/* The batches of the shards rank, rank + size, ... (with `wanted`: of those that are marked), in order. *out is owned by the caller. */
+uwc_status uwc_sched__spans(const uwc_comm *comm, int64_t images, int64_t batch, const uint8_t *wanted, uwc_span **out,
+                            int *n) UWC_MUST_USE;
 
 /* ---- run ------------------------------------------------------------------------------------------------------------------------------
  */
@@ -272,11 +313,16 @@ typedef struct uwc_trial {
     const uwc_preprocess *preprocess;
     uwc_backend backend;
     int64_t batch; /* images, at most 64; 0: from the network alone */
+    int threads;   /* that decode images */
+    bool skip;     /* images that cannot be used */
 } uwc_trial;
 
-/* Every rank counts its shards; *total on rank 0, summed in the order of shards. Collective. */
-uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total) UWC_MUST_USE;
-/* Writes metrics.json. `score`: NULL where nothing was evaluated; `peak`: bytes of the largest rank. Rank 0. */
-uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t peak) UWC_MUST_USE;
+/* Every rank counts its shards; *total on rank 0, summed in the order of shards. *bad: images that were left out, to be freed by the
+ * caller, also after an error. Collective. */
+uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad) UWC_MUST_USE;
+/* Writes metrics.json. `score`: of `bad` images fewer than there were; without images where nothing was evaluated; `peak`: bytes of the
+ * largest rank. Rank 0. */
+uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad,
+                                    int64_t peak) UWC_MUST_USE;
 
 #endif

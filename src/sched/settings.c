@@ -22,7 +22,9 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                  .quantize_all = is(config, "quantize.activations", "all")},
         .recon = {.method = is(config, "reconstruct.method", "nearest") ? UWC_METHOD_NEAREST : UWC_METHOD_SECOND_ORDER,
                   .target = is(config, "reconstruct.target", "layer") ? UWC_TARGET_LAYER : UWC_TARGET_UNIT,
+                  .ridge = uwc_config_real(config, "reconstruct.ridge"),
                   .damp = uwc_config_real(config, "reconstruct.damp"),
+                  .equalise = is(config, "reconstruct.equalise", "auto"),
                   .positions = uwc_config_int(config, "reconstruct.positions"),
                   .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
                   .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST},
@@ -31,6 +33,7 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
         .max_layers = (int)uwc_config_int(config, "units.max_layers"),
         .threads = (int)uwc_config_int(config, "run.threads"),
         .samples = uwc_config_int(config, "data.samples"),
+        .skip = is(config, "data.on_bad_image", "skip"),
         .cache = is(config, "run.cache", "float16") ? UWC_F16 : UWC_F32,
         .message = is(config, "run.transport", "message"),
         .memory_limit = uwc_config_int(config, "run.memory_limit"),
@@ -50,6 +53,8 @@ static uwc_status read_channels(const uwc_config *config, const char *key, doubl
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) {
     *out = (uwc_preprocess){.resize = uwc_config_int(config, "data.preprocess.resize"),
                             .crop = uwc_config_int(config, "data.preprocess.crop"),
+                            .letterbox = uwc_config_int(config, "data.preprocess.letterbox"),
+                            .pad = uwc_config_int(config, "data.preprocess.pad"),
                             .bgr = is(config, "data.preprocess.color", "bgr"),
                             .scale = uwc_config_real(config, "data.preprocess.scale")};
     UWC_TRY(read_channels(config, "data.preprocess.mean", out->mean));

@@ -9,6 +9,7 @@ enum { TRIAL_BATCH_MOST = 64 };
 typedef struct run_state {
     const uwc_trial *trial;
     uwc_dataset *data;
+    uwc_reader *reader;
     uwc_exec *exec, *quantized;
     int64_t batch;
     uwc_score score[UWC_SHARDS];
@@ -16,15 +17,53 @@ typedef struct run_state {
     double start;
 } run_state;
 
-static uwc_status prepare(run_state *s) {
+/* Collective. */
+static uwc_status find_bad(const uwc_trial *t, uwc_bad_images *out) {
+    uwc_status st = UWC_OK;
+    *out = (uwc_bad_images){0};
+    if (t->network->n_inputs != 1) {
+        st = uwc_error_set(UWC_E_UNSUPPORTED, "the network has %d inputs, not one", t->network->n_inputs);
+    }
+    UWC_TRY(uwc_comm_agree(t->comm, st));
+    uwc_survey survey = {.comm = t->comm,
+                         .hooks = t->hooks,
+                         .data = t->data,
+                         .preprocess = t->preprocess,
+                         .shape = t->network->value[t->network->input[0]].shape};
+    return t->skip ? uwc_sched__survey(&survey, out) : UWC_OK;
+}
+
+static uwc_status open_data(run_state *s, const uwc_bad_images *bad) {
+    const uwc_trial *t = s->trial;
+    uwc_choice choice = {.n_bad = bad->count};
+    int64_t *numbers;
+    UWC_TRY(uwc_sched__bad_numbers(bad, &numbers));
+    choice.bad = numbers;
+    uwc_status st = uwc_dataset_open(t->data, t->preprocess, &choice, &s->data);
+    uwc_free(&numbers);
+    return st;
+}
+
+static uwc_status open_reader(run_state *s) {
+    uwc_span *span;
+    int n;
+    uwc_status st = uwc_sched__spans(s->trial->comm, uwc_dataset_images(s->data), s->batch, NULL, &span, &n);
+    if (st == UWC_OK) {
+        st = uwc_reader_open(s->data, span, n, s->trial->threads, &s->reader);
+    }
+    uwc_free(&span);
+    return st;
+}
+
+static uwc_status prepare(run_state *s, const uwc_bad_images *bad) {
     const uwc_trial *t = s->trial;
     char have[128], want[128];
-    UWC_CHECK(t->network->n_inputs == 1, UWC_E_UNSUPPORTED, "the network has %d inputs, not one", t->network->n_inputs);
-    UWC_TRY(uwc_dataset_open(t->data, t->preprocess, 0, &s->data));
+    UWC_TRY(open_data(s, bad));
     uwc_shape images = uwc_dataset_shape(s->data), input = t->network->value[t->network->input[0]].shape;
     UWC_CHECK(uwc_shape_equal(images, input), UWC_E_SHAPE, "%s: images of %s after preprocessing, the network takes %s", t->data,
               uwc_shape_print(images, have), uwc_shape_print(input, want));
     s->batch = t->batch > 0 ? t->batch : uwc_graph_batch(t->network, TRIAL_BATCH_BYTES, TRIAL_BATCH_MOST);
+    UWC_TRY(open_reader(s));
     UWC_TRY(uwc_exec_create(t->network, s->batch, t->backend, &s->exec));
     return t->quantized == NULL ? UWC_OK : uwc_exec_create(t->quantized, s->batch, t->backend, &s->quantized);
 }
@@ -34,11 +73,11 @@ static uwc_status run_network(uwc_exec *exec, const uwc_graph *graph, const uwc_
     return uwc_exec_run(exec, batch->shape.dim[0], graph->input, &batch, 1, &output, 1, logits);
 }
 
-static uwc_status count_batch(run_state *s, int shard, int64_t first, uwc_tensor *batch) {
+static uwc_status count_batch(run_state *s, int shard, int64_t first) {
     const uwc_trial *t = s->trial;
-    const uwc_tensor *logits, *quantized = NULL;
+    const uwc_tensor *batch, *logits, *quantized = NULL;
     int64_t label[TRIAL_BATCH_MOST];
-    UWC_TRY(uwc_dataset_read(s->data, first, batch));
+    UWC_TRY(uwc_reader_next(s->reader, &batch));
     UWC_TRY(run_network(s->exec, t->network, batch, &logits));
     if (t->quantized != NULL) {
         UWC_TRY(run_network(s->quantized, t->quantized, batch, &quantized));
@@ -53,14 +92,9 @@ static uwc_status count_shard(run_state *s, int shard) {
     int64_t first, count;
     const uwc_trial *t = s->trial;
     uwc_shard_range(uwc_dataset_images(s->data), shard, &first, &count);
-    for (int64_t at = 0; at < count; at += s->batch) {
-        int64_t now = count - at < s->batch ? count - at : s->batch;
-        uwc_tensor *batch;
+    for (int64_t at = 0; at < count; at += s->batch) { /* the spans of the reader */
         UWC_TRY(t->hooks != NULL && t->hooks->poll != NULL ? t->hooks->poll(t->hooks->self) : UWC_OK);
-        UWC_TRY(uwc_tensor_activation(uwc_shape_batch(t->network->value[t->network->input[0]].shape, now), &batch));
-        uwc_status st = count_batch(s, shard, first + at, batch);
-        uwc_tensor_destroy(&batch);
-        UWC_TRY(st);
+        UWC_TRY(count_batch(s, shard, first + at));
     }
     return UWC_OK;
 }
@@ -111,12 +145,13 @@ static uwc_status add_scores(const run_state *s, uwc_score *total) {
     return UWC_OK;
 }
 
-uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total) {
+uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad) {
     run_state *s = NULL;
+    UWC_TRY(find_bad(trial, bad));
     uwc_status st = uwc_calloc(1, sizeof *s, &s);
     if (st == UWC_OK) {
         *s = (run_state){.trial = trial, .start = uwc_now()};
-        st = prepare(s);
+        st = prepare(s, bad);
     }
     if (st == UWC_OK) {
         st = count_shards(s);
@@ -126,6 +161,7 @@ uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total) {
         st = add_scores(s, total);
     }
     if (s != NULL) {
+        uwc_reader_close(&s->reader);
         uwc_dataset_close(&s->data);
         uwc_exec_destroy(&s->exec);
         uwc_exec_destroy(&s->quantized);

@@ -5,31 +5,11 @@
 
 typedef struct jpeg_frame {
     int64_t width, height;
-    int components, orientation;
+    int components, orientation; /* 0: no EXIF */
 } jpeg_frame;
 
-static unsigned two_bytes(const unsigned char *at, bool little) {
-    return little ? at[0] | (unsigned)at[1] << 8 : at[1] | (unsigned)at[0] << 8;
-}
-
-/* Tag 0x112 of the first directory; 1 where anything is out of order. Source: EXIF 2.3, 4.6 (a TIFF file behind "Exif", 0, 0). */
-static int find_orientation(const unsigned char *tiff, size_t bytes) {
-    if (bytes < 8 || (memcmp(tiff, "II*", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0)) {
-        return 1;
-    }
-    bool little = tiff[0] == 'I';
-    size_t high = two_bytes(tiff + (little ? 6 : 4), little), low = two_bytes(tiff + (little ? 4 : 6), little), at = high << 16 | low;
-    if (at > bytes - 2) {
-        return 1;
-    }
-    size_t entries = two_bytes(tiff + at, little);
-    for (at += 2; entries > 0 && at + 12 <= bytes; entries--, at += 12) {
-        if (two_bytes(tiff + at, little) == 0x112) {
-            unsigned value = two_bytes(tiff + at + 8, little);
-            return value >= 1 && value <= 8 ? (int)value : 1;
-        }
-    }
-    return 1;
+static unsigned two_bytes(const unsigned char *at) {
+    return at[1] | (unsigned)at[0] << 8;
 }
 
 static bool is_frame(int marker) {
@@ -39,15 +19,15 @@ static bool is_frame(int marker) {
 /* What one segment says; `at` is behind its marker, `bytes` its length. */
 static void read_segment(int marker, const unsigned char *at, size_t bytes, jpeg_frame *frame) {
     if (is_frame(marker) && bytes >= 8) {
-        *frame = (jpeg_frame){two_bytes(at + 5, false), two_bytes(at + 3, false), at[7], frame->orientation};
-    } else if (marker == 0xe1 && bytes >= 8 && memcmp(at + 2, "Exif\0", 6) == 0) {
-        frame->orientation = find_orientation(at + 8, bytes - 8);
+        *frame = (jpeg_frame){two_bytes(at + 5), two_bytes(at + 3), at[7], frame->orientation};
+    } else if (marker == 0xe1 && bytes >= 8 && memcmp(at + 2, "Exif\0", 6) == 0 && frame->orientation == 0) {
+        frame->orientation = uwc_store__orientation(at + 8, bytes - 8); /* a second segment goes on where the first ends */
     }
 }
 
 /* Walks the segments up to the first scan: size, components and orientation are known before anything is decoded. */
 static jpeg_frame read_segments(const unsigned char *data, size_t bytes) {
-    jpeg_frame frame = {.orientation = 1};
+    jpeg_frame frame = {0};
     size_t at = 2;
     while (at + 4 <= bytes) {
         int marker = data[at + 1];
@@ -62,7 +42,7 @@ static jpeg_frame read_segments(const unsigned char *data, size_t bytes) {
         if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
             continue; /* stands alone */
         }
-        size_t length = two_bytes(data + at, false);
+        size_t length = two_bytes(data + at);
         if (length < 2 || length > bytes - at) {
             break;
         }
@@ -87,8 +67,9 @@ static uwc_status read_frame(const char *name, const unsigned char *data, size_t
 uwc_status uwc_store__jpeg_measure(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width) {
     jpeg_frame frame;
     UWC_TRY(read_frame(name, data, bytes, &frame));
-    *height = frame.orientation >= 5 ? frame.width : frame.height;
-    *width = frame.orientation >= 5 ? frame.height : frame.width;
+    bool turned = uwc_store__lies_down(frame.orientation);
+    *height = turned ? frame.width : frame.height;
+    *width = turned ? frame.height : frame.width;
     return UWC_OK;
 }
 
@@ -113,22 +94,6 @@ static uwc_status check_outcome(const char *name, tjhandle handle, int outcome) 
     return UWC_OK;
 }
 
-/* The picture as the orientation of EXIF says, without moving a pixel. */
-static uwc_store__picture orient(int64_t height, int64_t width, int orientation, unsigned char *pixels) {
-    uwc_store__picture p = {UWC_U8, 3, height, width, 1, 3 * width, 3, pixels};
-    bool mirrored = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    bool upside_down = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    if (mirrored) {
-        p.data = (const unsigned char *)p.data + (width - 1) * p.pixel_step;
-        p.pixel_step = -p.pixel_step;
-    }
-    if (upside_down) {
-        p.data = (const unsigned char *)p.data + (height - 1) * p.row_step;
-        p.row_step = -p.row_step;
-    }
-    return orientation < 5 ? p : (uwc_store__picture){UWC_U8, 3, width, height, 1, p.pixel_step, p.row_step, p.data};
-}
-
 uwc_status uwc_store__jpeg_decode(const char *name, const unsigned char *data, size_t bytes, uwc_store__scratch *scratch,
                                   uwc_store__picture *out) {
     jpeg_frame frame;
@@ -147,6 +112,6 @@ uwc_status uwc_store__jpeg_decode(const char *name, const unsigned char *data, s
     if (inks) {
         inks_to_rgb(scratch->bytes, pixels);
     }
-    *out = orient(frame.height, frame.width, frame.orientation, scratch->bytes);
+    *out = uwc_store__orient(frame.height, frame.width, frame.orientation, scratch->bytes);
     return UWC_OK;
 }

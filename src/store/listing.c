@@ -17,7 +17,7 @@ void uwc_store__listing_free(uwc_store__listing *listing) {
     *listing = (uwc_store__listing){0};
 }
 
-static uwc_status add(uwc_store__listing *listing, const char *folder, const char *name, int64_t label, int64_t bytes) {
+uwc_status uwc_store__listing_add(uwc_store__listing *listing, const char *folder, const char *name, int64_t label, int64_t bytes) {
     UWC_TRY(uwc_grow(&listing->entry, &listing->capacity, listing->count + 1, sizeof *listing->entry));
     uwc_store__entry *entry = &listing->entry[listing->count];
     UWC_TRY(uwc_path_join(folder, name, &entry->name));
@@ -62,7 +62,7 @@ static uwc_status list_kind(const char *path, const char *sub, bool folders, int
         }
         st = uwc_path_join(whole, at->d_name, &child);
         if (st == UWC_OK && stat(child, &info) == 0 && (folders ? S_ISDIR(info.st_mode) : S_ISREG(info.st_mode))) {
-            st = add(out, sub, at->d_name, label, (int64_t)info.st_size);
+            st = uwc_store__listing_add(out, sub, at->d_name, label, (int64_t)info.st_size);
         }
         uwc_free(&child);
     }
@@ -84,61 +84,27 @@ static uwc_status list_classes(const char *path, uwc_store__listing *out) {
     return st;
 }
 
-/* ---- labels.txt ---- */
-
-/* "file label": the label is what follows the last blank. Cuts `line` in two. */
-static uwc_status parse_line(const char *file, int64_t number, char *line, int64_t *label) {
-    size_t length = strlen(line);
-    while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL) {
-        line[--length] = '\0';
+/* Every file that labels.txt names is there. */
+static uwc_status find_files(const char *path, const char *file, uwc_store__listing *out) {
+    for (int64_t i = 0; i < out->count; i++) {
+        char *whole;
+        struct stat info;
+        UWC_TRY(uwc_path_join(path, out->entry[i].name, &whole));
+        bool there = stat(whole, &info) == 0 && S_ISREG(info.st_mode);
+        uwc_free(&whole);
+        UWC_CHECK(there, UWC_E_NOTFOUND, "%s: line %lld: no file %s", file, (long long)out->entry[i].line, out->entry[i].name);
+        out->entry[i].bytes = (int64_t)info.st_size;
     }
-    char *cut = line + length, *end;
-    while (cut > line && cut[-1] != ' ' && cut[-1] != '\t') {
-        cut--;
-    }
-    errno = 0;
-    *label = strtoll(cut, &end, 10);
-    UWC_CHECK(cut > line && end != cut && *end == '\0' && errno == 0, UWC_E_FORMAT, "%s: line %lld: \"%s\" is not \"file label\"", file,
-              (long long)number, line);
-    while (cut > line && strchr(" \t", cut[-1]) != NULL) {
-        *--cut = '\0';
-    }
-    UWC_CHECK(cut > line, UWC_E_FORMAT, "%s: line %lld: a label without a file", file, (long long)number);
     return UWC_OK;
-}
-
-static uwc_status add_line(const char *path, const char *file, int64_t number, char *line, uwc_store__listing *out) {
-    int64_t label;
-    char *whole;
-    struct stat info;
-    if (line[strspn(line, " \t\r")] == '\0') {
-        return UWC_OK;
-    }
-    UWC_TRY(parse_line(file, number, line, &label));
-    UWC_TRY(uwc_path_join(path, line, &whole));
-    bool there = stat(whole, &info) == 0 && S_ISREG(info.st_mode);
-    uwc_free(&whole);
-    UWC_CHECK(there, UWC_E_NOTFOUND, "%s: line %lld: no file %s", file, (long long)number, line);
-    return add(out, "", line, label, (int64_t)info.st_size);
 }
 
 static uwc_status list_lines(const char *path, const char *file, uwc_store__listing *out) {
     char *text;
     size_t bytes;
     UWC_TRY(uwc_file_read(file, &text, &bytes));
-    uwc_status st = UWC_OK;
-    UWC_CHECK_GOTO(st, memchr(text, '\0', bytes) == NULL, UWC_E_FORMAT, done, "%s: not a text", file);
-    int64_t number = 0;
-    for (char *line = text, *next; line != NULL && st == UWC_OK; line = next) {
-        next = strchr(line, '\n');
-        if (next != NULL) {
-            *next++ = '\0';
-        }
-        st = add_line(path, file, ++number, line, out);
-    }
-done:
+    uwc_status st = uwc_store__labels_parse(file, text, bytes, out);
     uwc_free(&text);
-    return st;
+    return st == UWC_OK ? find_files(path, file, out) : st;
 }
 
 static uwc_status list(const char *path, uwc_store__listing *out) {

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <string.h>
 
-enum { SIGNATURE = 8, HEADER_END = 24 };
+enum { SIGNATURE = 8, HEADER_END = 24, CHUNK_EDGES = 12 };
 
 /* What libpng's callbacks work on. */
 typedef struct png_job {
@@ -45,13 +45,37 @@ static uint32_t four_bytes(const unsigned char *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-uwc_status uwc_store__png_measure(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width) {
+/* What the chunk eXIf says, which may lie before or behind the pixels. */
+static int find_orientation(const unsigned char *data, size_t bytes) {
+    for (size_t at = SIGNATURE; at + CHUNK_EDGES <= bytes;) {
+        size_t length = four_bytes(data + at);
+        if (length > bytes - at - CHUNK_EDGES) {
+            break;
+        }
+        if (memcmp(data + at + 4, "eXIf", 4) == 0) {
+            return uwc_store__orientation(data + at + 8, length);
+        }
+        at += length + CHUNK_EDGES;
+    }
+    return 1;
+}
+
+static uwc_status read_size(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width) {
     bool whole = bytes >= HEADER_END && memcmp(data + 12, "IHDR", 4) == 0;
     *width = whole ? four_bytes(data + 16) : 0;
     *height = whole ? four_bytes(data + 20) : 0;
     UWC_CHECK(*width > 0 && *height > 0, UWC_E_FORMAT, "%s: PNG without a size: truncated or damaged", name);
     UWC_CHECK(*width <= UWC_STORE__MOST_PIXELS / *height, UWC_E_FORMAT, "%s: PNG of %lldx%lld, at most %lld pixels are read", name,
               (long long)*width, (long long)*height, (long long)UWC_STORE__MOST_PIXELS);
+    return UWC_OK;
+}
+
+uwc_status uwc_store__png_measure(const char *name, const unsigned char *data, size_t bytes, int64_t *height, int64_t *width) {
+    int64_t rows, columns;
+    UWC_TRY(read_size(name, data, bytes, &rows, &columns));
+    bool turned = uwc_store__lies_down(find_orientation(data, bytes));
+    *height = turned ? columns : rows;
+    *width = turned ? rows : columns;
     return UWC_OK;
 }
 
@@ -93,7 +117,7 @@ static bool decode(png_structp png, png_infop info, png_job *job) {
 uwc_status uwc_store__png_decode(const char *name, const unsigned char *data, size_t bytes, uwc_store__scratch *scratch,
                                  uwc_store__picture *out) {
     png_job job = {.data = data, .bytes = bytes, .name = name, .scratch = scratch};
-    UWC_TRY(uwc_store__png_measure(name, data, bytes, &job.height, &job.width));
+    UWC_TRY(read_size(name, data, bytes, &job.height, &job.width));
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     png_infop info = png == NULL ? NULL : png_create_info_struct(png);
     if (info == NULL) {
@@ -105,6 +129,6 @@ uwc_status uwc_store__png_decode(const char *name, const unsigned char *data, si
     png_destroy_read_struct(&png, &info, NULL);
     UWC_TRY(job.status);
     UWC_CHECK(done, UWC_E_FORMAT, "%s: PNG cannot be decoded: %s", name, job.text);
-    *out = (uwc_store__picture){UWC_U8, 3, job.height, job.width, 1, 3 * job.width, 3, scratch->bytes};
+    *out = uwc_store__orient(job.height, job.width, find_orientation(data, bytes), scratch->bytes);
     return UWC_OK;
 }

@@ -2,11 +2,19 @@
 
 #include <string.h>
 
+uwc_status uwc_store__source_open(const char *path, uwc_store__source *out) {
+    if (uwc_file_is_folder(path)) {
+        return uwc_store__source_folder(path, out);
+    }
+    return uwc_store__is_npy(path) ? uwc_store__source_npy(path, out) : uwc_store__source_hdf5(path, out);
+}
+
 void uwc_store__source_close(uwc_store__source *source) {
     if (source->self != NULL) {
         source->close(source->self);
     }
     uwc_free(&source->labels);
+    uwc_free(&source->sizes);
     *source = (uwc_store__source){0};
 }
 

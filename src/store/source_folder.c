@@ -7,13 +7,11 @@ enum { MOST_BYTES = 1 << 29 };
 typedef struct folder_source {
     char *path;
     uwc_store__listing listing;
-    uwc_store__scratch pixels; /* of the image that was read last */
 } folder_source;
 
 static void folder_close(void *self) {
     folder_source *s = self;
     uwc_store__listing_free(&s->listing);
-    uwc_free(&s->pixels.bytes);
     uwc_free(&s->path);
     uwc_free(&s);
 }
@@ -23,14 +21,10 @@ static uwc_status folder_name(const void *self, int64_t image, char **out) {
     return uwc_path_join(s->path, s->listing.entry[image].name, out);
 }
 
-static uwc_status folder_hash(const void *self, int64_t images, uint64_t *hash) {
-    const folder_source *s = self;
-    for (int64_t i = 0; i < images; i++) {
-        const uwc_store__entry *entry = &s->listing.entry[i];
-        *hash = uwc_hash(*hash, entry->name, strlen(entry->name) + 1);
-        *hash = uwc_hash(*hash, &entry->bytes, sizeof entry->bytes);
-    }
-    return UWC_OK;
+static void folder_hash(const void *self, int64_t image, uint64_t *hash) {
+    const uwc_store__entry *entry = &((const folder_source *)self)->listing.entry[image];
+    *hash = uwc_hash(*hash, entry->name, strlen(entry->name) + 1);
+    *hash = uwc_hash(*hash, &entry->bytes, sizeof entry->bytes);
 }
 
 /* The kind of a file is what it holds, not what it is called. */
@@ -59,7 +53,7 @@ static uwc_status read_file(const folder_source *s, int64_t image, char **name, 
     return uwc_file_read(*name, data, bytes);
 }
 
-static uwc_status folder_measure(void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
+static uwc_status folder_measure(const void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
     char *name = NULL, *data = NULL;
     size_t bytes;
     uwc_status st = read_file(self, image, &name, &data, &bytes);
@@ -72,13 +66,12 @@ static uwc_status folder_measure(void *self, int64_t image, int64_t *channels, i
     return st;
 }
 
-static uwc_status folder_read(void *self, int64_t image, uwc_store__picture *out) {
-    folder_source *s = self;
+static uwc_status folder_read(void *self, int64_t image, uwc_store__scratch *scratch, uwc_store__picture *out) {
     char *name = NULL, *data = NULL;
     size_t bytes;
-    uwc_status st = read_file(s, image, &name, &data, &bytes);
+    uwc_status st = read_file(self, image, &name, &data, &bytes);
     if (st == UWC_OK) {
-        st = decode_bytes(name, (const unsigned char *)data, bytes, &s->pixels, out);
+        st = decode_bytes(name, (const unsigned char *)data, bytes, scratch, out);
     }
     uwc_free(&data);
     uwc_free(&name);
@@ -88,8 +81,13 @@ static uwc_status folder_read(void *self, int64_t image, uwc_store__picture *out
 uwc_status uwc_store__source_folder(const char *path, uwc_store__source *out) {
     folder_source *s;
     UWC_TRY(uwc_calloc(1, sizeof *s, &s));
-    *out = (uwc_store__source){
-        .self = s, .measure = folder_measure, .read = folder_read, .name = folder_name, .hash = folder_hash, .close = folder_close};
+    *out = (uwc_store__source){.concurrent = true,
+                               .self = s,
+                               .measure = folder_measure,
+                               .read = folder_read,
+                               .name = folder_name,
+                               .hash = folder_hash,
+                               .close = folder_close};
     UWC_TRY(uwc_strdup(path, &s->path));
     UWC_TRY(uwc_store__list(path, &s->listing));
     out->images = s->listing.count;

@@ -26,7 +26,7 @@ static void hdf5_close(void *self) {
     uwc_free(&s);
 }
 
-static uwc_status hdf5_measure(void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
+static uwc_status hdf5_measure(const void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
     const hdf5_source *s = self;
     (void)image; /* all are alike */
     *channels = s->images.shape.dim[1];
@@ -47,8 +47,9 @@ static uwc_status read_block(hdf5_source *s, int64_t image) {
     return UWC_OK;
 }
 
-static uwc_status hdf5_read(void *self, int64_t image, uwc_store__picture *out) {
+static uwc_status hdf5_read(void *self, int64_t image, uwc_store__scratch *scratch, uwc_store__picture *out) {
     hdf5_source *s = self;
+    (void)scratch; /* the block holds the images */
     if (image < s->first || image >= s->first + s->count) {
         UWC_TRY(read_block(s, image));
     }
@@ -62,11 +63,9 @@ static uwc_status hdf5_name(const void *self, int64_t image, char **out) {
     return uwc_store__number_name(((const hdf5_source *)self)->path, image, out);
 }
 
-static uwc_status hdf5_hash(const void *self, int64_t images, uint64_t *hash) {
-    const hdf5_source *s = self;
-    (void)images;
-    *hash = uwc_hash(*hash, s->images.shape.dim, 4 * sizeof s->images.shape.dim[0]);
-    return UWC_OK;
+static void hdf5_hash(const void *self, int64_t image, uint64_t *hash) {
+    (void)image; /* all are alike */
+    *hash = uwc_hash(*hash, ((const hdf5_source *)self)->images.shape.dim + 1, 3 * sizeof(int64_t));
 }
 
 /* Whole chunks up to BLOCK_IMAGES images or BLOCK_BYTES, at least one chunk unless that is far larger. */
@@ -117,6 +116,30 @@ done:
     return st;
 }
 
+/* int64 numbers [count] or [count / columns, columns] into `out`. */
+static uwc_status read_numbers(const hdf5_source *s, const char *path, int64_t count, int64_t *out) {
+    char text[128];
+    uwc_store__set set;
+    UWC_TRY(uwc_store__set_open(s->file, s->path, path, &set));
+    uwc_status st = UWC_OK;
+    bool fits = set.shape.rank > 0 && uwc_shape_count(set.shape) == count;
+    UWC_CHECK_GOTO(st, fits, UWC_E_SHAPE, done, "%s: %s is %s, not %lld numbers", s->path, path, uwc_shape_print(set.shape, text),
+                   (long long)count);
+    UWC_TRY_GOTO(st, uwc_store__set_read(&set, s->path, path, UWC_I64, 0, set.shape.dim[0], out), done);
+done:
+    uwc_store__set_close(&set);
+    return st;
+}
+
+/* What `uwc pack` says that it did. */
+static uwc_status read_packed(const hdf5_source *s, uwc_store__source *out) {
+    int64_t value[UWC_STORE__PACKED_VALUES];
+    UWC_TRY(read_numbers(s, UWC_STORE__PACKED_PATH, UWC_STORE__PACKED_VALUES, value));
+    out->packed = (uwc_store__packed){true, value[0], value[1], value[2], value[3]};
+    UWC_TRY(uwc_calloc(2 * out->images, sizeof *out->sizes, &out->sizes));
+    return read_numbers(s, UWC_STORE__SIZES_PATH, 2 * out->images, out->sizes);
+}
+
 uwc_status uwc_store__source_hdf5(const char *path, uwc_store__source *out) {
     hdf5_source *s;
     UWC_TRY(uwc_calloc(1, sizeof *s, &s));
@@ -127,5 +150,8 @@ uwc_status uwc_store__source_hdf5(const char *path, uwc_store__source *out) {
     UWC_TRY(uwc_store__open_file(path, &s->file));
     UWC_TRY(open_images(s));
     out->images = s->images.shape.dim[0];
+    if (uwc_store__has(s->file, UWC_STORE__PACKED_PATH)) {
+        UWC_TRY(read_packed(s, out));
+    }
     return uwc_store__has(s->file, labels_path) ? read_labels(s, &out->labels) : UWC_OK;
 }

@@ -18,7 +18,6 @@ typedef struct npy_source {
     int64_t place; /* of the first element */
     uwc_dtype dtype;
     uwc_shape shape;
-    unsigned char *data; /* one image */
 } npy_source;
 
 bool uwc_store__is_npy(const char *path) {
@@ -37,12 +36,11 @@ static void npy_close(void *self) {
     if (s->file >= 0) {
         close(s->file);
     }
-    uwc_free(&s->data);
     uwc_free(&s->path);
     uwc_free(&s);
 }
 
-static uwc_status npy_measure(void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
+static uwc_status npy_measure(const void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width) {
     const npy_source *s = self;
     (void)image; /* all are alike */
     *channels = s->shape.dim[1];
@@ -51,15 +49,13 @@ static uwc_status npy_measure(void *self, int64_t image, int64_t *channels, int6
     return UWC_OK;
 }
 
-static uwc_status npy_read(void *self, int64_t image, uwc_store__picture *out) {
-    npy_source *s = self;
+static uwc_status npy_read(void *self, int64_t image, uwc_store__scratch *scratch, uwc_store__picture *out) {
+    const npy_source *s = self;
     const int64_t *dim = s->shape.dim;
     int64_t bytes = uwc_shape_per_image(s->shape) * (int64_t)uwc_dtype_bytes(s->dtype);
-    if (s->data == NULL) {
-        UWC_TRY(uwc_calloc(bytes, 1, &s->data));
-    }
-    UWC_TRY(uwc_store__read_at(s->file, s->path, s->place + image * bytes, s->data, (size_t)bytes));
-    *out = (uwc_store__picture){s->dtype, dim[1], dim[2], dim[3], dim[2] * dim[3], dim[3], 1, s->data};
+    UWC_TRY(uwc_grow(&scratch->bytes, &scratch->capacity, bytes, 1));
+    UWC_TRY(uwc_store__read_at(s->file, s->path, s->place + image * bytes, scratch->bytes, (size_t)bytes));
+    *out = (uwc_store__picture){s->dtype, dim[1], dim[2], dim[3], dim[2] * dim[3], dim[3], 1, scratch->bytes};
     return UWC_OK;
 }
 
@@ -67,11 +63,9 @@ static uwc_status npy_name(const void *self, int64_t image, char **out) {
     return uwc_store__number_name(((const npy_source *)self)->path, image, out);
 }
 
-static uwc_status npy_hash(const void *self, int64_t images, uint64_t *hash) {
-    const npy_source *s = self;
-    (void)images;
-    *hash = uwc_hash(*hash, s->shape.dim, 4 * sizeof s->shape.dim[0]);
-    return UWC_OK;
+static void npy_hash(const void *self, int64_t image, uint64_t *hash) {
+    (void)image; /* all are alike */
+    *hash = uwc_hash(*hash, ((const npy_source *)self)->shape.dim + 1, 3 * sizeof(int64_t));
 }
 
 /* The text behind 'key': in the header, spaces skipped; NULL if absent. */
@@ -171,7 +165,8 @@ uwc_status uwc_store__source_npy(const char *path, uwc_store__source *out) {
     npy_source *s;
     UWC_TRY(uwc_calloc(1, sizeof *s, &s));
     s->file = -1;
-    *out = (uwc_store__source){.self = s, .measure = npy_measure, .read = npy_read, .name = npy_name, .hash = npy_hash, .close = npy_close};
+    *out = (uwc_store__source){
+        .concurrent = true, .self = s, .measure = npy_measure, .read = npy_read, .name = npy_name, .hash = npy_hash, .close = npy_close};
     UWC_TRY(uwc_strdup(path, &s->path));
     s->file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     UWC_CHECK(s->file >= 0, UWC_E_IO, "%s: open: %s", path, strerror(errno));

@@ -101,20 +101,26 @@ typedef struct uwc_store__scratch {
     int64_t capacity;
 } uwc_store__scratch;
 
+/* What one thread needs to read images: as decoded, resized, and laid on a square. */
+typedef struct uwc_store__work {
+    uwc_store__scratch pixels, resized, square;
+} uwc_store__work;
+void uwc_store__work_free(uwc_store__work *work);
+
 /* Most pixels of an image, as found or as resized: larger ones are refused before memory is taken. */
 #define UWC_STORE__MOST_PIXELS (INT64_C(1) << 26)
 
 /* Errors: CONFIG for values that make no sense. */
 uwc_status uwc_store__preprocess_check(const uwc_preprocess *preprocess);
-/* height, width := those after resize and crop. Errors: SHAPE with `name`. */
+/* height, width := those after resize and crop, or letterbox. Errors: SHAPE with `name`. */
 uwc_status uwc_store__preprocess_size(const uwc_preprocess *preprocess, const char *name, int64_t *height, int64_t *width);
-/* Resize and crop; *out refers to `in` or to `scratch`. */
-uwc_status uwc_store__frame(const uwc_preprocess *preprocess, const char *name, const uwc_store__picture *in, uwc_store__scratch *scratch,
+/* Resize and crop, or letterbox; *out refers to `in` or to `work`. */
+uwc_status uwc_store__frame(const uwc_preprocess *preprocess, const char *name, const uwc_store__picture *in, uwc_store__work *work,
                             uwc_store__picture *out);
 /* Colour order, scale, mean, std into out[H][W][C]. Errors: VALUE with `name`. */
 uwc_status uwc_store__normalise(const uwc_preprocess *preprocess, const char *name, const uwc_store__picture *in, float *out);
 
-/* Errors: SHAPE with `name` unless the picture is as the first one. */
+/* Errors: SHAPE with `name` unless the picture is [channels,height,width], as the others are. */
 uwc_status uwc_store__check_alike(const char *name, const uwc_store__picture *picture, int64_t channels, int64_t height, int64_t width);
 
 /* ---- resample.c ---- */
@@ -125,6 +131,10 @@ typedef struct uwc_store__window {
     int64_t top, left, rows, columns;
 } uwc_store__window;
 
+/* The part of the resized picture that is kept. Errors: SHAPE with `name`. */
+uwc_status uwc_store__find_window(const uwc_preprocess *preprocess, const char *name, int64_t height, int64_t width,
+                                  uwc_store__window *out);
+
 /* Antialiased bilinear, as Pillow's BILINEAR: horizontally, then vertically, with an intermediate picture of the same type. `scratch` holds
  * both. */
 uwc_status uwc_store__resample(const uwc_store__picture *in, const uwc_store__window *window, uwc_store__scratch *scratch,
@@ -132,21 +142,35 @@ uwc_status uwc_store__resample(const uwc_store__picture *in, const uwc_store__wi
 
 /* ---- sources: where the raw images of a data set come from ---- */
 
+/* Steps that were done when a file was packed, in it int64 [4]: resize, crop, letterbox, pad. `known` where the file tells. */
+#define UWC_STORE__PACKED_PATH "/preprocess"
+#define UWC_STORE__SIZES_PATH "/sizes" /* int64 [N,2] */
+enum { UWC_STORE__PACKED_VALUES = 4 };
+typedef struct uwc_store__packed {
+    bool known;
+    int64_t resize, crop, letterbox, pad;
+} uwc_store__packed;
+
 typedef struct uwc_store__source {
     int64_t images;
     int64_t *labels; /* owned; NULL: none */
+    uwc_store__packed packed;
+    int64_t *sizes;  /* [images][2] height and width before packing; owned; NULL: not packed */
+    bool concurrent; /* several threads may read at once */
     void *self;
     /* Size of an image without reading its pixels. */
-    uwc_status (*measure)(void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width);
-    /* The picture is valid until the next call. */
-    uwc_status (*read)(void *self, int64_t image, uwc_store__picture *out);
+    uwc_status (*measure)(const void *self, int64_t image, int64_t *channels, int64_t *height, int64_t *width);
+    /* The picture is valid until the next call with the same scratch; of sources that are not concurrent, until the next call. */
+    uwc_status (*read)(void *self, int64_t image, uwc_store__scratch *scratch, uwc_store__picture *out);
     /* *out = what an image is called in messages, owned by the caller. */
     uwc_status (*name)(const void *self, int64_t image, char **out);
-    /* Adds what is known of the first `images` images without reading them. */
-    uwc_status (*hash)(const void *self, int64_t images, uint64_t *hash);
+    /* Adds what is known of an image without reading it. */
+    void (*hash)(const void *self, int64_t image, uint64_t *hash);
     void (*close)(void *self);
 } uwc_store__source;
 
+/* The one that fits what lies at `path`; the caller closes it, also after an error. Errors as uwc_dataset_open. */
+uwc_status uwc_store__source_open(const char *path, uwc_store__source *out);
 /* Each fills *out; the caller closes it with uwc_store__source_close. Errors as uwc_dataset_open. */
 uwc_status uwc_store__source_hdf5(const char *path, uwc_store__source *out);
 uwc_status uwc_store__source_npy(const char *path, uwc_store__source *out);
@@ -164,6 +188,7 @@ uwc_status uwc_store__check_images(const char *path, uwc_shape shape);
 typedef struct uwc_store__entry {
     char *name; /* relative to the folder; owned */
     int64_t label, bytes;
+    int64_t line; /* of labels.txt, from 1 */
 } uwc_store__entry;
 
 typedef struct uwc_store__listing {
@@ -176,6 +201,22 @@ typedef struct uwc_store__listing {
  * NOTFOUND, IO. */
 uwc_status uwc_store__list(const char *path, uwc_store__listing *out);
 void uwc_store__listing_free(uwc_store__listing *listing);
+
+/* ---- labels.c: the text of labels.txt ---- */
+
+/* Adds an entry for each line "file label"; cuts `text` (NUL-terminated beyond `bytes`) in pieces. `file` in messages. Errors: FORMAT. */
+uwc_status uwc_store__labels_parse(const char *file, char *text, size_t bytes, uwc_store__listing *out);
+/* Adds folder/name. */
+uwc_status uwc_store__listing_add(uwc_store__listing *listing, const char *folder, const char *name, int64_t label, int64_t bytes);
+
+/* ---- exif.c: pictures that a camera held another way ---- */
+
+/* 1..8 of the EXIF (a TIFF file); 1 where anything is out of order. */
+int uwc_store__orientation(const unsigned char *tiff, size_t bytes);
+/* Whether height and width change places. */
+bool uwc_store__lies_down(int orientation);
+/* The 8 bit RGB pixels of height x width as the orientation says, without moving one. */
+uwc_store__picture uwc_store__orient(int64_t height, int64_t width, int orientation, const unsigned char *pixels);
 
 /* ---- jpeg.c, png.c: decoding to 8 bit RGB; `name` in messages ---- */
 
@@ -199,6 +240,28 @@ void uwc_store__to_half(const float *from, int64_t count, uint16_t *to);
 void uwc_store__from_half(const uint16_t *from, int64_t count, float *to);
 /* The first value that is larger, infinite or not a number; NULL: there is none. */
 const float *uwc_store__find_beyond_half(const float *value, int64_t count);
+
+/* ---- dataset.c ---- */
+
+struct uwc_dataset {
+    uwc_store__source source;
+    uwc_preprocess preprocess; /* what is left to do */
+    uwc_preprocess whole;      /* with the steps that were done before */
+    int64_t images;
+    int64_t *place;  /* [images] numbers in the source; NULL: the first `images` */
+    uwc_shape shape; /* [1,C,H,W] preprocessed */
+    uwc_store__work work;
+};
+
+/* A data set without a shape. */
+uwc_status uwc_store__dataset_create(const char *path, const uwc_preprocess *preprocess, const uwc_choice *choice, uwc_dataset **out);
+/* The shape that an image of the source comes out with. */
+uwc_status uwc_store__dataset_shape(const uwc_dataset *dataset, int64_t place, uwc_shape *out);
+/* One image of the source, preprocessed, as `shape` ([1,C,H,W]) into out[H][W][C]. By several threads at once where the source allows it,
+ * each with its own `work`. */
+uwc_status uwc_store__dataset_image(const uwc_dataset *dataset, int64_t place, uwc_shape shape, uwc_store__work *work, float *out);
+/* The number in the source. */
+int64_t uwc_store__dataset_place(const uwc_dataset *dataset, int64_t image);
 
 /* ---- file.c ---- */
 

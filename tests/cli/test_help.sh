@@ -26,6 +26,10 @@ expect 0 "$program" help options.md
 cmp -s "$root/docs/options.md" "$scratch/out" || complain "docs/options.md is old: uwc help options.md >docs/options.md"
 grep -c '^| `' "$scratch/out" >rows
 [ "$(cat rows)" -ge 25 ] || complain "only $(cat rows) options"
+expect 0 "$program" help operators.md
+cmp -s "$root/docs/operators.md" "$scratch/out" || complain "docs/operators.md is old: uwc help operators.md >docs/operators.md"
+grep -c '^| `' "$scratch/out" >rows
+[ "$(cat rows)" -ge 70 ] || complain "only $(cat rows) operators"
 if [ -w /dev/full ]; then
     for words in --version help "help options"; do
         # shellcheck disable=SC2086 # words

@@ -326,11 +326,13 @@ def quantized():
 def refused():
     w = tensor("w", weights(6, 4, 3, 3))
     conv = lambda **a: [node("Conv", "x,w", "y", **a)]
-    bad("operator_unknown", "UNSUPPORTED", "operator Erf (supported: Conv Gemm", [node("Erf", "x", "y")])
+    bad("operator_unknown", "UNSUPPORTED", "operator Cos (supported: Conv Gemm", [node("Cos", "x", "y")])
     bad("operator_domain", "UNSUPPORTED", "com.microsoft", [helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")])
     bad("operator_domain_known_name", "UNSUPPORTED", "other.Relu", [helper.make_node("Relu", ["x"], ["y"], domain="other")])
-    bad("div_of_activation", "UNSUPPORTED", "constants only", [node("Div", "x,x", "y")])
-    bad("gather_of_activation", "UNSUPPORTED", "constants only", [node("Gather", "x,i", "y")], [ints("i", 0)])
+    bad("floor_of_activation", "UNSUPPORTED", "constants only", [node("Floor", "x", "y")])
+    bad("gather_of_activation", "UNSUPPORTED", "several places", [node("Gather", "x,i", "y", axis=1)], [ints("i", 0)])
+    bad("gather_batch", "UNSUPPORTED", "one of the images", [node("Gather", "x,i", "y")], [tensor("i", np.int64(0))])
+    bad("gather_outside", "SHAPE", "index 4 of 4", [node("Gather", "x,i", "y", axis=1)], [tensor("i", np.int64(4))])
     bad("max_pool_indices", "UNSUPPORTED", "first output", [node("MaxPool", "x", "p,i", kernel_shape=[2, 2]), node("Add", "p,i", "y")])
     bad("dropout_mask", "UNSUPPORTED", "first output", [node("Dropout", "x", "p,y")])
     bad("dropout_training", "UNSUPPORTED", "training_mode", [node("Dropout", "x,,t", "y")], [tensor("t", np.array(True))])
@@ -446,11 +448,95 @@ def broken():
     bad("axis_huge", "SHAPE", "axis", [node("Softmax", "x", "y", axis=2**40)])
 
 
+def gelu_nodes(x, y, order=0):
+    """The chain that exporters write for Gelu, in three orders."""
+    tail = [
+        [node("Mul", f"{x},{y}_s", f"{y}_p"), node("Mul", f"{y}_p,half", y)],
+        [node("Mul", f"half,{x}", f"{y}_p"), node("Mul", f"{y}_p,{y}_s", y)],
+        [node("Mul", f"{y}_s,half", f"{y}_p"), node("Mul", f"{x},{y}_p", y)],
+    ]
+    return [node("Div", f"{x},root", f"{y}_d"), node("Erf", f"{y}_d", f"{y}_e"), node("Add", f"{y}_e,one", f"{y}_s")] + tail[order]
+
+
+def gelu_inits():
+    return [scalar("root", np.sqrt(2)), scalar("half", 0.5), scalar("one", 1)]
+
+
+def activations():
+    good("hard_sigmoid", [node("HardSigmoid", "x", "y")])
+    good("hard_sigmoid_wide", [node("HardSigmoid", "x", "y", alpha=1 / 6, beta=0.25)])
+    good("hard_swish", [node("HardSwish", "x", "y")], opset=14)
+    good("hard_swish_written", [node("HardSigmoid", "x", "g", alpha=1 / 6), node("Mul", "x,g", "y")])
+    good("hard_swish_other", [node("HardSigmoid", "x", "g", alpha=0.2), node("Mul", "g,x", "y")])
+    good("silu", [node("Sigmoid", "x", "g"), node("Mul", "x,g", "y")])
+    good("silu_turned", [node("Sigmoid", "x", "g"), node("Mul", "g,x", "y")])
+    good("silu_gate_read_twice", [node("Sigmoid", "x", "g"), node("Mul", "g,x", "p"), node("Add", "p,g", "y")])
+    good("gelu", [node("Gelu", "x", "y")], opset=20)
+    for order in range(3):
+        good(f"gelu_written_{order}", gelu_nodes("x", "y", order), gelu_inits())
+    good("gelu_almost", gelu_nodes("x", "y"), [scalar("root", 1.5), scalar("half", 0.5), scalar("one", 1)])
+    good("erf", [node("Erf", "x", "y")])
+    good("sqrt", [node("Sigmoid", "x", "s"), node("Sqrt", "s", "y")])
+    good("pow_square", [node("Pow", "x,e", "y")], [scalar("e", 2)])
+    good("div_activations", [node("Sigmoid", "x", "s"), node("Div", "x,s", "y")])
+    good("div_constant", [node("Div", "x,c", "y")], [scalar("c", 3)])
+    good("div_constant_first", [node("Sigmoid", "x", "s"), node("Div", "c,s", "y")], [tensor("c", weights(4, 1, 1))])
+    bad("gelu_tanh", "UNSUPPORTED", 'only "none"', [node("Gelu", "x", "y", approximate="tanh")], opset=20)
+    bad("pow_cube", "UNSUPPORTED", "exponent other", [node("Pow", "x,e", "y")], [scalar("e", 3)])
+
+
+def normalisation():
+    line = [tensor("s", weights(6, seed=3)), tensor("b", weights(6, seed=4))]
+    norm = [node("LayerNormalization", "x,s,b", "y", axis=-1)]
+    good("layer_norm", norm, line, opset=17)
+    good("layer_norm_no_bias", [node("LayerNormalization", "x,s", "y", axis=3, epsilon=0.01)], line[:1], opset=17)
+    good("layer_norm_rank_2", norm, line, shape=(1, 6), opset=17)
+    written = [node("ReduceMean", "x", "m", axes=[-1]), node("Sub", "x,m", "d"), node("Pow", "d,two", "q"), node("ReduceMean", "q", "v", axes=[-1]),
+               node("Add", "v,tiny", "a"), node("Sqrt", "a", "r"), node("Div", "d,r", "n"), node("Mul", "n,s", "p"), node("Add", "p,b", "y")]
+    good("layer_norm_written", written, line + [scalar("two", 2), scalar("tiny", 1e-6)])
+    there, back = (0, 2, 3, 1), (0, 3, 1, 2)
+    channels = [tensor("s", weights(4, seed=3)), tensor("b", weights(4, seed=4))]
+    turned = [node("Transpose", "x", "t", perm=there), node("LayerNormalization", "t,s,b", "n"), node("Transpose", "n", "y", perm=back)]
+    good("layer_norm_channels", turned[:2] + [node("Transpose", "n", "o", perm=back), node("Relu", "o", "y")], channels, opset=17)
+    good("layer_norm_channels_output", turned, channels, opset=17)
+    block = turned[:2] + [node("MatMul", "n,w1", "m1"), node("Add", "c1,m1", "a1")] + gelu_nodes("a1", "g") + [
+        node("MatMul", "g,w2", "m2"), node("Mul", "m2,last", "l2"), node("Transpose", "l2", "o", perm=back), node("Mul", "o,scale", "l"), node("Add", "l,x", "y")]
+    more = [tensor("w1", weights(4, 8)), tensor("c1", weights(8)), tensor("w2", weights(8, 4)), tensor("scale", weights(4, 1, 1)), tensor("last", weights(4, seed=6))]
+    good("channels_last_block", block, channels + more + gelu_inits(), opset=17)
+    good("channels_last_read_twice", turned[:1] + [node("Relu", "t", "r"), node("Transpose", "r", "a", perm=back), node("Transpose", "t", "c", perm=back), node("Add", "a,c", "y")])
+    good("conv_factor", [node("Conv", "x,w,c", "p"), node("Mul", "f,p", "y")], [tensor("w", weights(5, 4, 3, 3)), tensor("c", weights(5)), tensor("f", weights(1, 5, 1, 1))])
+    good("conv_factor_along_width", [node("Conv", "x,w", "p"), node("Mul", "f,p", "y")], [tensor("w", weights(4, 4, 3, 3)), tensor("f", weights(4))])
+    bad("layer_norm_two_axes", "UNSUPPORTED", "only the last", [node("LayerNormalization", "x,s", "y", axis=2)], [tensor("s", weights(6, 6))], opset=17)
+
+
+def parts():
+    add = [node("Relu", "a", "p"), node("Concat", "b,p", "y", axis=1)]
+    good("split", [node("Split", "x,s", "a,b", axis=1)] + add, [ints("s", 1, 3)])
+    good("split_attribute", [node("Split", "x", "a,b", axis=1, split=[3, 1])] + add, opset=11)
+    good("split_equal", [node("Split", "x", "a,b", axis=-3)] + add)
+    good("split_number", [node("Split", "x", "a,b,c", axis=2, num_outputs=3), node("Add", "a,b", "y")], shape=(1, 2, 6, 4), opset=18)
+    good("split_unused", [node("Split", "x", "a,c,b", axis=1, num_outputs=3)] + add, shape=(1, 7, 4, 4), opset=18)
+    strided = [node("Reshape", "x,all", "f"), node("Shape", "x", "sh", end=1), node("Squeeze", "sh", "n"), node("Range", "zero,n,one", "r"), node("Mul", "r,many", "m"),
+               node("Unsqueeze", "m,ax", "u"), node("Add", "u,inner", "i"), node("Gather", "f,i", "y")]
+    inits = [ints("all", -1), tensor("zero", np.int64(0)), tensor("one", np.int64(1)), ints("many", 24), ints("ax", 1, 2), tensor("inner", np.arange(24, dtype=np.int64).reshape(1, 6, 4))]
+    good("as_strided", strided, inits, shape=(1, 4, 3, 2), opset=18)
+    good("chain_range", [node("Range", "a,b,c", "t"), node("Reshape", "x,t", "y")], [tensor("a", np.int64(1)), tensor("b", np.int64(9)), tensor("c", np.int64(3))], shape=(1, 7, 4), batch=1)
+    good("gather_one", [node("Gather", "x,i", "g", axis=1), node("Gather", "x,j", "h", axis=-1), node("Unsqueeze", "g,ax", "u"), node("Concat", "u,x", "y", axis=1)],
+         [tensor("i", np.int64(2)), tensor("j", np.int64(-1)), ints("ax", 1)], check=False)
+    good("gather_row", [node("Gather", "x,i", "y", axis=2)], [tensor("i", np.int64(-2))])
+    bad("as_strided_order", "UNSUPPORTED", "another order", strided, inits[:-1] + [tensor("inner", np.arange(24, dtype=np.int64)[::-1].reshape(1, 6, 4).copy())], shape=(1, 4, 3, 2), opset=18)
+    bad("as_strided_part", "UNSUPPORTED", "a part", strided, inits[:-1] + [tensor("inner", np.arange(12, dtype=np.int64).reshape(1, 6, 2))], shape=(1, 4, 3, 2), opset=18)
+    bad("split_batch", "UNSUPPORTED", "of the batch", [node("Split", "x", "a,b", axis=0)] + add)
+    bad("split_sum", "SHAPE", "parts of 5", [node("Split", "x,s", "a,b", axis=1)] + add, [ints("s", 2, 3)])
+    bad("split_count", "FORMAT", "1 parts", [node("Split", "x,s", "a,b", axis=1)] + add, [ints("s", 4)])
+    bad("range_step", "VALUE", "step of 0", [node("Range", "a,a,a", "t"), node("Reshape", "x,t", "y")], [tensor("a", np.int64(0))])
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()
-    for part in (windows, linear, pointwise, shapes, constants, external, wide, operator_sets, quantized, refused, broken):
+    for part in (windows, linear, pointwise, shapes, constants, external, wide, operator_sets, quantized, refused, broken, activations, normalisation, parts):
         part()
     (FOLDER / "cases.txt").write_text("".join(line + "\n" for line in sorted(table)))
     print(len(table), "cases", sum(f.stat().st_size for f in FOLDER.iterdir()), "bytes", file=sys.stderr)

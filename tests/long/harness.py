@@ -18,9 +18,14 @@ PROGRAM = Path(os.environ.get("UWC_PROGRAM", ROOT / "build/release/uwc"))
 ASSETS = Path(os.environ.get("UWC_ASSETS") or ROOT.parent / "shared").resolve()
 SCRATCH = Path(os.environ.get("UWC_SCRATCH", ROOT / "build/long"))
 
-# Float top-1 on the 5,000 test images, by an independent implementation.
-FLOAT_TOP1 = {"resnet20": 0.9162, "resnet32": 0.9246, "resnet8": 0.8766}
-TEST_IMAGES = 5000
+# Float top-1 on the test images, by an independent implementation, and what the tests ask of a configuration besides.
+FLOAT_TOP1 = {"resnet20": 0.9162, "resnet32": 0.9246, "resnet8": 0.8766, "mobilenetv2": 0.79}
+MODEL = {"resnet20": "cifar10_resnet20", "resnet32": "cifar10_resnet32", "resnet8": "cifar10_resnet8_mlperf", "mobilenetv2": "imagenet_mobilenetv2"}
+
+
+def test_images(config):
+    """The labelled images of a configuration, and how many they are."""
+    return ("datasets/imagenet_val600", 600) if config == "mobilenetv2" else ("datasets/cifar10_test5000.h5", 5000)
 
 
 class Failure(Exception):
@@ -119,6 +124,14 @@ def run_and_kill(config, folder, arguments, ranks, moment, pause):
     return False
 
 
+def pack(folder, file, arguments=()):
+    """Packs a folder of images into an HDF5 file."""
+    words = [str(PROGRAM), "pack", str(folder), "-o", str(file), "-q"] + list(arguments)
+    print("$", spoken(words), flush=True)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    require(done.returncode == 0, f"status {done.returncode} of {spoken(words)}\n{done.stdout}")
+
+
 def evaluate(model, config, data):
     """Top-1 of an ONNX file on a data set, by `uwc evaluate` with the preprocessing of a configuration."""
     words = [str(PROGRAM), "evaluate", str(model), "--config", str(ROOT / f"configs/{config}.yaml"), "--data", str(data), "--json"]
@@ -130,6 +143,8 @@ def evaluate(model, config, data):
 
 def preprocess_values(config):
     """scale, mean, std of a configuration's images."""
+    if config == "mobilenetv2":
+        return 0.00784313725490196, [1.0] * 3, [1.0] * 3
     if config == "resnet8":
         return 1.0, [0.0] * 3, [1.0] * 3
     return 0.00392156862745098, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -9,13 +9,29 @@ from pathlib import Path
 
 import harness as h
 
-NETWORKS = {"resnet20": "ResNet-20", "resnet32": "ResNet-32", "resnet8": "resnet8"}
-SETTINGS = [(8, 8), (4, 32), (4, 4), (3, 3), (2, 4)]
+CIFAR, IMAGENET = [(8, 8), (4, 32), (4, 4), (3, 3), (2, 4)], [(8, 8), (4, 32), (4, 8), (3, 32), (3, 8), (4, 4)]
+NETWORKS = {  # title, settings
+    "mobilenetv2": ("MobileNetV2 on ImageNet", IMAGENET),
+    "resnet20": ("ResNet-20", CIFAR),
+    "resnet32": ("ResNet-32", CIFAR),
+    "resnet8": ("resnet8", CIFAR),
+}
 METHODS = {  # column: settings
     "nearest": {"reconstruct_method": "nearest"},
     "second-order, `input: prefix`": {},
     "second-order, `input: float`": {"reconstruct_input": "float"},
 }
+STEPS = {  # what is left out or put in: settings
+    "as it is": {},
+    "ridge 0.01 for all layers (`reconstruct.ridge=0.01`)": {"reconstruct_ridge": 0.01},
+    "metric damped by 0.01 (`reconstruct.damp=0.01`)": {"reconstruct_damp": 0.01},
+    "no equalisation (`reconstruct.equalise=none`)": {"reconstruct_equalise": "none"},
+    "layer targets (`reconstruct.target=layer`)": {"reconstruct_target": "layer"},
+    "256 images (`data.samples=256`)": {"data_samples": 256},
+    "float16 cache (`run.cache=float16`)": {"run_cache": "float16"},
+    "asymmetric weights (`quantize.weights=asymmetric`)": {"quantize_weights": "asymmetric"},
+}
+STEP_SETTINGS = [(3, 8), (4, 4)]  # of MobileNetV2
 PAGE = h.ROOT / "docs/results.md"
 BEGIN, END = "<!-- begin: written by tests/long/results.py -->", "<!-- end: written by tests/long/results.py -->"
 
@@ -27,31 +43,43 @@ def processor():
     return platform.machine()
 
 
+def cell(network, weight_bits, activation_bits, chosen):
+    metrics = h.run(network, h.fresh("results"), h.settings(weight_bits, activation_bits, **chosen))
+    text = f"{100 * metrics['quantized']['top1']:.2f} / {metrics['logit_nmse']:.4f} / {metrics['cost_forward_passes']:.1f}"
+    return text, metrics["float"]["top1"]
+
+
+def rows(header, lines):
+    return "\n".join([f"| {' | '.join(header)} |", f"|{'---|' * len(header)}", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
 def table(network):
-    lines = []
-    float_top1 = 0.0
-    for weight_bits, activation_bits in SETTINGS:
+    title, settings = NETWORKS[network]
+    lines, float_top1 = [], 0.0
+    for weight_bits, activation_bits in settings:
         cells = []
-        for number, chosen in enumerate(METHODS.values()):
-            folder = h.fresh(f"results-{network}-W{weight_bits}A{activation_bits}-{number}")
-            metrics = h.run(network, folder, h.settings(weight_bits, activation_bits, **chosen))
-            float_top1 = metrics["float"]["top1"]
-            cells.append(f"{100 * metrics['quantized']['top1']:.2f} / {metrics['logit_nmse']:.4f} / {metrics['cost_forward_passes']:.1f}")
-        lines.append(f"| W{weight_bits}A{activation_bits} | {' | '.join(cells)} |")
-    head = f"### {NETWORKS[network]}: float top-1 {100 * float_top1:.2f} %"
-    columns = f"| setting | {' | '.join(METHODS)} |\n|---|{'---|' * len(METHODS)}"
-    return "\n".join([head, "", columns, *lines, ""])
+        for chosen in METHODS.values():
+            text, float_top1 = cell(network, weight_bits, activation_bits, chosen)
+            cells.append(text)
+        lines.append([f"W{weight_bits}A{activation_bits}", *cells])
+    return f"### {title}: float top-1 {100 * float_top1:.2f} %\n\n" + rows(["setting", *METHODS], lines)
+
+
+def steps():
+    lines = [[name, *(cell("mobilenetv2", *bits, chosen)[0] for bits in STEP_SETTINGS)] for name, chosen in STEPS.items()]
+    return "### What each step brings: MobileNetV2\n\n" + rows(["", *(f"W{w}A{a}" for w, a in STEP_SETTINGS)], lines)
 
 
 def test(_):
     about = (
         "Each cell: top-1 in % / `logit_nmse` / cost in float forward passes over the calibration images (`cost_forward_passes`). "
-        f"Calibrated on 1,024 images, tested on 5,000; one rank, one thread, {processor()}.\n\n"
+        "CIFAR-10: calibrated on 1,024 images, tested on 5,000; ImageNet: calibrated on 640, tested on 600, a subset easier than the full "
+        f"validation set. One rank, one thread, {processor()}.\n\n"
         "```\n"
         "mpirun -n 1 build/release/uwc run configs/NETWORK.yaml -o DIR --set quantize.weight_bits=W --set quantize.activation_bits=A\n"
         "```\n\nwith `--set reconstruct.method=nearest` for the first column and `--set reconstruct.input=float` for the last.\n"
     )
-    generated = "\n".join([BEGIN, about, *(table(network) for network in NETWORKS), END])
+    generated = "\n".join([BEGIN, about, *(table(network) for network in NETWORKS), steps(), END])
     before, found, rest = PAGE.read_text().partition(BEGIN)
     h.require(found and END in rest, f"{PAGE} has no marked part")
     PAGE.write_text(before + generated + rest.partition(END)[2])

@@ -76,7 +76,7 @@ static void solve_file(const char *name) {
     double *bias;
     must(uwc_weights_create((int)read_scalar(file, "/bits"), rows, s.n, &weights));
     must(uwc_calloc(rows, sizeof *bias, &bias));
-    must(uwc_recon_layer(&s, false, 0.01, weights, bias));
+    must(uwc_recon_layer(&s, &(uwc_layer_options){.ridge = 0.01, .damp = 0.01}, weights, bias));
     double got = objective(&s, square, weights, bias), wanted = read_scalar(file, "/objective");
     print_message("%s: objective %.6f, reference %.6f\n", name, got, wanted);
     assert_true(got <= 1.001 * wanted);

@@ -310,7 +310,7 @@ static uwc_status command_evaluate(uwc_comm *comm, int argc, char **argv) {
     UWC_TRY(uwc_config_create(&config));
     uwc_status st = configure(config, argv[0]);
     if (st == UWC_OK) {
-        st = uwc_evaluate_model(comm, config, argv[1], NULL, &json);
+        st = uwc_evaluate_model(comm, config, argv[1], NULL, NULL, &json);
     }
     if (st == UWC_OK && json != NULL) {
         st = uwc_json_print(json, 0, &text);

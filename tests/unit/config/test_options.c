@@ -56,7 +56,7 @@ static void defaults_are_those_of_the_documentation(void **state) {
     assert_int_equal(uwc_config_int(c, "units.max_layers"), 3);
     assert_string_equal(uwc_config_string(c, "reconstruct.method"), "second-order");
     assert_string_equal(uwc_config_string(c, "reconstruct.input"), "prefix");
-    assert_true(uwc_config_real(c, "reconstruct.damp") == 0.01);
+    assert_true(uwc_config_real(c, "reconstruct.damp") == 0.05);
     assert_int_equal(uwc_config_int(c, "run.memory_limit"), INT64_C(2) << 30);
     assert_int_equal(uwc_config_sweep_count(c), 1);
 }

@@ -353,28 +353,6 @@ static void what_cannot_run_is_refused(void **state) {
     uwc_graph_destroy(&graph);
 }
 
-/* Elements alive at the worst moment, by hand; the batch is what fits into the bytes. */
-static void batches_fit_into_memory(void **state) {
-    (void)state;
-    uwc_graph *graph = new_graph();
-    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 8, 8)), a = put_conv(graph, "a", x, (conv_form){4, 8, 3, .pad = 1});
-    int r = put_unary(graph, "r", UWC_OP_RELU, a), b = put_conv(graph, "b", r, (conv_form){8, 4, 3, .pad = 1});
-    uwc_op concat = uwc_op_make(UWC_OP_CONCAT);
-    concat.axis = 1;
-    int all = put_op(graph, "all", &concat, (int[]){b, r, b}, 3); /* 256 + 512 + 256 elements beside b and r */
-    must(uwc_graph_add_output(graph, put_conv(graph, "y", all, (conv_form){16, 16, 3, .pad = 1})));
-    must(uwc_graph_finish(graph));
-    const int64_t peak = 4 * 2 * 1024; /* `all` and y */
-    assert_int_equal(uwc_graph_batch(graph, 10 * peak + 1000, 64), 10);
-    assert_int_equal(uwc_graph_batch(graph, 10 * peak - 1000, 64), 9);
-    assert_int_equal(uwc_graph_batch(graph, INT64_C(1) << 40, 64), 64);
-    assert_int_equal(uwc_graph_batch(graph, 1, 64), 1);
-    must(uwc_graph_add_output(graph, a)); /* now `a` (512) has to be kept until the end */
-    assert_int_equal(uwc_graph_batch(graph, 10 * (peak + 4 * 512) + 1000, 64), 10);
-    assert_int_equal(uwc_graph_batch(graph, 10 * (peak + 4 * 512) - 1000, 64), 9);
-    uwc_graph_destroy(&graph);
-}
-
 /* A dry executor is right where it makes the buffers of a real one, over any sequence of runs. */
 static void dry_runs_need_what_real_ones_make(void **state) {
     (void)state;
@@ -408,31 +386,6 @@ static void dry_runs_need_what_real_ones_make(void **state) {
     }
 }
 
-/* x -> a -> relu -> b, all of 4 x 8 x 8: two buffers, whether the first holds the lattice of x before b or nothing does. */
-static void bytes_of_a_chain_are_known(void **state) {
-    (void)state;
-    uwc_graph *graph = new_graph();
-    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 8, 8));
-    int a = put_unary(graph, "r", UWC_OP_RELU, put_conv(graph, "a", x, (conv_form){4, 4, 3, .pad = 1}));
-    int b = put_conv(graph, "b", a, (conv_form){4, 4, 3, .pad = 1});
-    must(uwc_graph_add_output(graph, b));
-    must(uwc_graph_finish(graph));
-    must(uwc_graph_assign_bits(graph, &(uwc_bits){4, 4, 8, false, false}));
-    const int64_t one = 4 * 8 * 8 * (int64_t)sizeof(float);
-    for (int quantized = 0; quantized < 2; quantized++) {
-        uwc_exec *exec;
-        must(uwc_exec_create_dry(graph, 3, quantized, &exec));
-        assert_int_equal(uwc_exec_bytes(exec), 0);
-        must(uwc_exec_run_dry(exec, 3, graph->input, 1, &b, 1));
-        assert_int_equal(uwc_exec_bytes(exec), 3 * 2 * one);
-        uwc_exec_destroy(&exec);
-    }
-    const int64_t weights = 2 * (4 * 4 * 9 + 4) * (int64_t)sizeof(float);
-    assert_int_equal(uwc_graph_constant_bytes(graph), weights);
-    assert_true(uwc_graph_kernel_bytes(graph) >= weights);
-    uwc_graph_destroy(&graph);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks_give_what_their_nodes_give),
@@ -443,9 +396,7 @@ int main(void) {
         cmocka_unit_test(quantizers_act_on_edges_into_layers_only),
         cmocka_unit_test(refresh_takes_over_new_weights),
         cmocka_unit_test(what_cannot_run_is_refused),
-        cmocka_unit_test(batches_fit_into_memory),
         cmocka_unit_test(dry_runs_need_what_real_ones_make),
-        cmocka_unit_test(bytes_of_a_chain_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

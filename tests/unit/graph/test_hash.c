@@ -45,6 +45,7 @@ static void equal_networks_have_equal_hashes(void **state) {
     X(pad[3])                                                                                                                              \
     X(group)                                                                                                                               \
     X(alpha)                                                                                                                               \
+    X(beta)                                                                                                                                \
     X(low)                                                                                                                                 \
     X(high)                                                                                                                                \
     X(epsilon)                                                                                                                             \

@@ -319,6 +319,44 @@ static void units_are_named_after_what_their_layers_share(void **state) {
     }
 }
 
+/* Layer k of a dense block reads all that was made before it; the last Concat is read alone. */
+static uwc_graph *dense_block(int n) {
+    uwc_graph *graph = new_graph();
+    uwc_op concat = uwc_op_make(UWC_OP_CONCAT);
+    concat.axis = 1;
+    int made[8] = {put_conv(graph, "stem", put_input(graph, "x", uwc_shape_4d(1, 4, 6, 6)), (conv_form){4, 2, 3, .pad = 1})};
+    for (int i = 0; i < n; i++) {
+        char name[3][32];
+        for (int k = 0; k < 3; k++) {
+            snprintf(name[k], sizeof name[k], "dense%d/%c", i, 'a' + k);
+        }
+        int joined = i == 0 ? made[0] : put_op(graph, name[0], &concat, made, i + 1);
+        made[i + 1] = put_conv(graph, name[2], put_conv(graph, name[1], joined, (conv_form){2 * (i + 1), 4, 1, .pad = 0}),
+                               (conv_form){4, 2, 3, .pad = 1});
+    }
+    return finished(graph, put_conv(graph, "end", put_op(graph, "all", &concat, made, n + 1), (conv_form){2 * (n + 1), 3, 1, .pad = 0}));
+}
+
+static void a_layer_of_a_dense_block_is_a_unit(void **state) {
+    (void)state;
+    uwc_graph *graph = dense_block(4);
+    uwc_partition *partition = cut(graph, 3);
+    check(graph, partition);
+    assert_int_equal(partition->n_units, 6);
+    for (int i = 0; i < 4; i++) {
+        const uwc_unit *unit = &partition->unit[i + 1];
+        char name[32];
+        snprintf(name, sizeof name, "dense%d", i);
+        assert_string_equal(unit->name, name);
+        assert_int_equal(unit->n_inputs, i + 1);
+        assert_int_equal(unit->n_outputs, 1);
+        assert_int_equal(unit->n_layers, 2);
+    }
+    assert_int_equal(unit_of(graph, partition, "all"), 4); /* without layers: with the unit in front of it */
+    uwc_partition_destroy(&partition);
+    uwc_graph_destroy(&graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_merge_up_to_a_number_of_layers),
@@ -333,6 +371,7 @@ int main(void) {
         cmocka_unit_test(crossing_shortcuts_hold_blocks_together),
         cmocka_unit_test(units_are_measured),
         cmocka_unit_test(units_are_named_after_what_their_layers_share),
+        cmocka_unit_test(a_layer_of_a_dense_block_is_a_unit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,31 +1,6 @@
-#include "graph_fixture.h"
+#include "simplify_check.h"
 
 /* Folding of BatchNormalization, identities and dead ends: the network computes what it computed before. */
-
-enum { IMAGES = 3 };
-static const double CLOSE = 2e-6;
-
-/* Simplifies the graph and sees to it that its first output stays the same function of its input. */
-static void simplify_and_compare(uwc_graph *graph) {
-    must(uwc_graph_finish(graph));
-    uwc_tensor *x = random_images(graph->value[graph->input[0]].shape, IMAGES, 1);
-    uwc_tensor *before = evaluate(graph, graph->output[0], x, UWC_BACKEND_REFERENCE);
-    must(uwc_graph_simplify(graph));
-    uwc_tensor *after = evaluate(graph, graph->output[0], x, UWC_BACKEND_REFERENCE);
-    assert_true(largest_value(before) > 0.1);
-    assert_true(difference(before, after) < CLOSE);
-    uwc_tensor_destroy(&x);
-    uwc_tensor_destroy(&before);
-    uwc_tensor_destroy(&after);
-}
-
-static int count_kind(const uwc_graph *graph, uwc_op_kind kind) {
-    int count = 0;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        count += graph->node[i].op.kind == kind;
-    }
-    return count;
-}
 
 static void norm_behind_conv_is_folded(void **state) {
     (void)state;

@@ -37,6 +37,21 @@ static uwc_graph *all_operators(void) {
     at = add_node(graph, "add", uwc_op_make(UWC_OP_ADD), (int[]){s, t}, 2);
     at = add_node(graph, "sub", uwc_op_make(UWC_OP_SUB), (int[]){c, at}, 2);
     at = add_node(graph, "mul", uwc_op_make(UWC_OP_MUL), (int[]){at, c}, 2);
+    static const uwc_op_kind unary[] = {UWC_OP_HARD_SIGMOID, UWC_OP_HARD_SWISH, UWC_OP_SILU, UWC_OP_GELU, UWC_OP_ERF};
+    for (size_t i = 0; i < sizeof unary / sizeof *unary; i++) {
+        uwc_op op = uwc_op_make(unary[i]);
+        op.alpha = unary[i] == UWC_OP_HARD_SIGMOID ? 0.3f : 0;
+        at = add_node(graph, uwc_op_name(unary[i]), op, (int[]){at}, 1);
+    }
+    at = add_node(graph, "div", uwc_op_make(UWC_OP_DIV), (int[]){at, add_node(graph, "sqrt", uwc_op_make(UWC_OP_SQRT), (int[]){s}, 1)}, 2);
+    for (int axis = 1; axis <= 3; axis += 2) {
+        uwc_op norm = uwc_op_make(UWC_OP_LAYER_NORM);
+        char scale[] = "scale0", shift[] = "shift0", name[] = "norm0";
+        scale[5] = shift[5] = name[4] = (char)('0' + axis);
+        uwc_shape line = uwc_shape_1d(axis == 1 ? 4 : 6);
+        norm.axis = axis;
+        at = add_node(graph, name, norm, (int[]){at, add_constant(graph, scale, line), add_constant(graph, shift, line)}, 3);
+    }
     at = add_node(graph, "softmax", soft, (int[]){at}, 1);
     uwc_op concat = uwc_op_make(UWC_OP_CONCAT), slice = uwc_op_make(UWC_OP_SLICE), pad = uwc_op_make(UWC_OP_PAD);
     concat.axis = 1;

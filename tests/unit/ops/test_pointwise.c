@@ -226,7 +226,7 @@ static void in_place_gives_the_same(void **state) {
             checked++;
         }
     }
-    assert_int_equal(checked, 2 * 10);
+    assert_int_equal(checked, 2 * 17);
 }
 
 int main(void) {

@@ -191,6 +191,8 @@ static inline uwc_stream stream_of(field *own) {
 static inline uwc_recon_options default_options(void) {
     return (uwc_recon_options){.method = UWC_METHOD_SECOND_ORDER,
                                .target = UWC_TARGET_UNIT,
+                               .equalise = true,
+                               .ridge = 0.01,
                                .damp = 0.01,
                                .seed = 1,
                                .backend = UWC_BACKEND_FAST,

@@ -14,7 +14,8 @@ static solution solve(const layer_case *own, int bits, bool asymmetric, double d
     uwc_layer_statistics s = statistics_of(own);
     must(uwc_weights_create(bits, own->rows, own->n, &out.weights));
     out.bias = new_doubles(own->rows);
-    must(uwc_recon_layer(&s, asymmetric, damp, out.weights, out.bias));
+    const uwc_layer_options options = {.asymmetric = asymmetric, .ridge = damp, .damp = damp};
+    must(uwc_recon_layer(&s, &options, out.weights, out.bias));
     out.objective = objective(own, out.weights, out.bias);
     return out;
 }
@@ -283,7 +284,7 @@ static void without_ridge_singular_statistics_are_an_error_or_solved(void **stat
     uwc_weights *weights;
     double bias[5];
     must(uwc_weights_create(4, 5, 24, &weights));
-    must_fail(uwc_recon_layer(&s, false, 0, weights, bias), UWC_E_MATH, "positive definite");
+    must_fail(uwc_recon_layer(&s, &(uwc_layer_options){0}, weights, bias), UWC_E_MATH, "positive definite");
     uwc_weights_destroy(&weights);
     free_case(&own);
 }
@@ -298,7 +299,7 @@ static void numbers_that_are_not_finite_are_an_error(void **state) {
         double *field[] = {own.A, own.Y, own.W0};
         field[k][8] = k == 1 ? INFINITY : NAN;
         uwc_layer_statistics s = statistics_of(&own);
-        assert_int_equal(uwc_recon_layer(&s, false, DAMP, weights, bias), UWC_E_MATH);
+        assert_int_equal(uwc_recon_layer(&s, &(uwc_layer_options){.ridge = DAMP, .damp = DAMP}, weights, bias), UWC_E_MATH);
         free_case(&own);
     }
     uwc_weights_destroy(&weights);
@@ -311,7 +312,7 @@ static void weights_of_another_shape_are_refused(void **state) {
     uwc_weights *weights;
     double bias[3];
     must(uwc_weights_create(4, 3, 7, &weights));
-    must_fail(uwc_recon_layer(&s, false, DAMP, weights, bias), UWC_E_SHAPE, "3 x 7");
+    must_fail(uwc_recon_layer(&s, &(uwc_layer_options){.ridge = DAMP, .damp = DAMP}, weights, bias), UWC_E_SHAPE, "3 x 7");
     uwc_weights_destroy(&weights);
     free_case(&own);
 }

@@ -4,28 +4,28 @@
 
 static void compare_patches(const layer *own) {
     const uwc_geometry *g = &own->geometry;
-    const int64_t positions = positions_of(own);
+    const int64_t positions = positions_of(own), stride = g->cols + 3;
     float *patches;
     double *wanted;
-    must(uwc_calloc((positions + 2) * g->cols, sizeof *patches, &patches));
+    must(uwc_calloc((positions + 2) * stride, sizeof *patches, &patches));
     must(uwc_calloc(g->cols + 1, sizeof *wanted, &wanted));
     for (int64_t group = 0; group < g->groups; group++) {
         for (int64_t first = 0; first < positions; first += 7) { /* pieces that do not end with rows or images */
             int64_t count = positions - first < 7 ? positions - first : 7;
-            uwc_recon__patches(g, own->x->f32, group, first, count, NULL, patches + first * g->cols);
+            uwc_recon__patches(g, own->x->f32, group, first, count, NULL, patches + first * stride, stride);
         }
         for (int64_t i = 0; i < positions; i++) {
             naive_patch(own, i, group, wanted);
             for (int64_t k = 0; k < g->cols; k++) {
-                assert_true((double)patches[i * g->cols + k] == wanted[k]);
+                assert_true((double)patches[i * stride + k] == wanted[k]);
             }
         }
         const int64_t list[] = {positions - 1, 0, positions / 2, positions / 2};
-        uwc_recon__patches(g, own->x->f32, group, 1, 2, list, patches);
+        uwc_recon__patches(g, own->x->f32, group, 1, 2, list, patches, stride);
         for (int64_t i = 1; i < 3; i++) {
             naive_patch(own, list[i], group, wanted);
             for (int64_t k = 0; k < g->cols; k++) {
-                assert_true((double)patches[(i - 1) * g->cols + k] == wanted[k]);
+                assert_true((double)patches[(i - 1) * stride + k] == wanted[k]);
             }
         }
     }

@@ -26,7 +26,7 @@ typedef struct member {
     char text[UWC_ERROR_TEXT];
     bool mismatch;
     uwc_unit_result *result;
-    uwc_statistics *statistics; /* of the first layer */
+    uwc_statistics *folds[UWC_FOLDS]; /* of the first layer */
 } member;
 
 /* 0+1, 2+3, then the pairs: as one member adds its shards. */
@@ -78,12 +78,15 @@ static void *reconstruct_member(void *argument) {
 }
 
 static uwc_status gather_first(member *own, const uwc_stream *stream) {
-    uwc_paths paths = {.unit = own->unit};
+    uwc_paths paths = {0};
     uwc_aim aim = {0};
     uwc_status st;
     UWC_TRY_GOTO(st, uwc_recon__paths_open(own->unit, &own->options, stream, &paths), done);
     UWC_TRY_GOTO(st, uwc_recon__aim(own->unit, 0, UWC_TARGET_UNIT, &aim), done);
-    st = uwc_recon__gather(&paths, 0, &aim, &own->options, &own->statistics);
+    st = uwc_recon__gather(&paths, 0, &aim, &own->options, own->folds);
+    if (st == UWC_OK) {
+        uwc_recon__merge(own->folds);
+    }
 done:
     uwc_recon__aim_clear(&aim);
     uwc_recon__paths_close(&paths);
@@ -145,7 +148,9 @@ static void run_members(team *all, member *own, void *(*work)(void *), const uwc
 
 static void clear_member(member *own) {
     uwc_unit_result_destroy(&own->result);
-    uwc_recon__statistics_destroy(&own->statistics);
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        uwc_recon__statistics_destroy(&own->folds[k]);
+    }
     free_field(&own->images);
 }
 
@@ -204,10 +209,10 @@ static void statistics_of_teams_are_those_of_one_member(void **state) {
         member own[MOST_MEMBERS];
         run_members(&all, own, gather_member, unit, &options, 50);
         for (int m = 0; m < members; m++) {
-            assert_memory_equal(own[m].statistics->A, alone.statistics->A, 73 * 73 * sizeof(double));
-            assert_memory_equal(own[m].statistics->Y, alone.statistics->Y, 73 * 8 * sizeof(double));
-            assert_true(own[m].statistics->square == alone.statistics->square);
-            assert_int_equal(own[m].statistics->count, alone.statistics->count);
+            assert_memory_equal(own[m].folds[0]->A, alone.folds[0]->A, 73 * 73 * sizeof(double));
+            assert_memory_equal(own[m].folds[0]->Y, alone.folds[0]->Y, 73 * 8 * sizeof(double));
+            assert_true(own[m].folds[0]->square == alone.folds[0]->square);
+            assert_int_equal(own[m].folds[0]->count, alone.folds[0]->count);
             clear_member(&own[m]);
         }
     }

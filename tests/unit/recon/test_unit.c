@@ -262,7 +262,7 @@ static void positions_may_be_sampled(void **state) {
     uwc_recon_options options = default_options();
     static const int64_t positions[] = {0, 12, 36, 1000};
     uwc_graph *unit = with_bits(residual_unit(), 3, 4);
-    field images = new_field(unit, 4 * IMAGES, 1, 0.05);
+    field images = new_field(unit, 3 * IMAGES, 1, 0.05);
     uwc_unit_result *result[4];
     for (int k = 0; k < 4; k++) {
         options.positions = positions[k];

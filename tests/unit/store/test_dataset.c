@@ -97,7 +97,7 @@ static void check_range(uwc_dataset *dataset, const uwc_preprocess *p, int64_t f
 
 static void check_file(const char *path, const uwc_preprocess *p, int64_t channels) {
     uwc_dataset *dataset;
-    expect_ok(uwc_dataset_open(path, p, 0, &dataset));
+    expect_ok(uwc_dataset_open(path, p, NULL, &dataset));
     assert_int_equal(uwc_dataset_images(dataset), IMAGES);
     int64_t side = p->crop;
     assert_true(uwc_shape_equal(uwc_dataset_shape(dataset), uwc_shape_4d(1, channels, side ? side : HEIGHT, side ? side : WIDTH)));
@@ -139,11 +139,11 @@ static void test_given_labels_of_each_type_expect_values(void **state) {
         char *path = folder_path(*state, name);
         uwc_dataset *dataset;
         write_images(path, 3, false, 0);
-        expect_ok(uwc_dataset_open(path, &plain, 0, &dataset));
+        expect_ok(uwc_dataset_open(path, &plain, NULL, &dataset));
         assert_false(uwc_dataset_has_labels(dataset));
         uwc_dataset_close(&dataset);
         write_hdf5(path, "/labels", type[i], H5T_NATIVE_INT64, 1, &all, value, 0);
-        expect_ok(uwc_dataset_open(path, &plain, 3, &dataset));
+        expect_ok(uwc_dataset_open(path, &plain, &(uwc_choice){.samples = 3}, &dataset));
         assert_int_equal(uwc_dataset_images(dataset), 3);
         assert_true(uwc_dataset_has_labels(dataset));
         assert_int_equal(uwc_dataset_label(dataset, 0), 3);
@@ -155,7 +155,7 @@ static void test_given_labels_of_each_type_expect_values(void **state) {
 
 static void expect_refused(const char *path, const uwc_preprocess *p, int64_t samples, uwc_status wanted, const char *part) {
     uwc_dataset *dataset;
-    expect_error(uwc_dataset_open(path, p, samples, &dataset), wanted, part);
+    expect_error(uwc_dataset_open(path, p, &(uwc_choice){.samples = samples}, &dataset), wanted, part);
     assert_null(dataset);
 }
 
@@ -228,7 +228,7 @@ static void test_given_bad_requests_expect_errors(void **state) {
     expect_refused(path, &p, 0, UWC_E_CONFIG, "resize -1");
     uwc_dataset *dataset;
     uwc_tensor *tensor;
-    expect_ok(uwc_dataset_open(path, &plain, 10, &dataset));
+    expect_ok(uwc_dataset_open(path, &plain, &(uwc_choice){.samples = 10}, &dataset));
     expect_ok(uwc_tensor_activation(uwc_shape_4d(4, 3, HEIGHT, WIDTH), &tensor));
     expect_error(uwc_dataset_read(dataset, 7, tensor), UWC_E_ARG, "4 images from 7 on, of 10");
     tensor->layout = UWC_PLAIN;
@@ -252,7 +252,7 @@ static void test_given_nan_or_infinity_expect_number_of_image(void **state) {
         uwc_free(&data);
         uwc_dataset *dataset;
         uwc_tensor *tensor;
-        expect_ok(uwc_dataset_open(path, &imagenet, 0, &dataset));
+        expect_ok(uwc_dataset_open(path, &imagenet, NULL, &dataset));
         expect_ok(uwc_tensor_activation(uwc_shape_4d(70, 3, HEIGHT, WIDTH), &tensor));
         expect_ok(uwc_dataset_read(dataset, 0, tensor));
         expect_error(uwc_dataset_read(dataset, 1, tensor), UWC_E_VALUE, i == 0 ? "nan.h5: image 70" : "inf.h5: image 70");
@@ -265,7 +265,7 @@ static void test_given_nan_or_infinity_expect_number_of_image(void **state) {
 static uint64_t fingerprint(const char *path, const uwc_preprocess *p, int64_t samples) {
     uwc_dataset *dataset;
     uint64_t hash;
-    expect_ok(uwc_dataset_open(path, p, samples, &dataset));
+    expect_ok(uwc_dataset_open(path, p, &(uwc_choice){.samples = samples}, &dataset));
     expect_ok(uwc_dataset_fingerprint(dataset, &hash));
     uwc_dataset_close(&dataset);
     return hash;
@@ -329,7 +329,7 @@ static void test_given_npy_expect_formula(void **state) {
         check_file(path, &imagenet, 1);
     }
     uwc_dataset *dataset;
-    expect_ok(uwc_dataset_open(path, &plain, 0, &dataset));
+    expect_ok(uwc_dataset_open(path, &plain, NULL, &dataset));
     assert_false(uwc_dataset_has_labels(dataset));
     uwc_dataset_close(&dataset);
     uwc_free(&u8);
@@ -391,7 +391,7 @@ static void test_given_damaged_npy_headers_expect_no_crash(void **state) {
             memcpy(whole, bytes, length);
             whole[at] = (unsigned char)value;
             folder_write(path, whole, length);
-            refused += uwc_dataset_open(path, &plain, 0, &dataset) != UWC_OK;
+            refused += uwc_dataset_open(path, &plain, NULL, &dataset) != UWC_OK;
             uwc_dataset_close(&dataset);
         }
     }

@@ -7,60 +7,9 @@
 
 #include "support/expect.h"
 #include "support/folder.h"
+#include "images.h"
 #include <sys/resource.h>
 #include <uwc/store.h>
-
-static const uwc_preprocess plain = {.scale = 1.0, .std = {1.0, 1.0, 1.0}};
-
-/* The images of the golden tests and what Pillow makes of them. */
-static char *golden(const char *name) {
-    char *here, *path;
-    expect_ok(uwc_path_folder(__FILE__, &here));
-    expect_ok(uwc_format(&path, "%s/../../golden/images/%s", here, name));
-    uwc_free(&here);
-    return path;
-}
-
-static char *make_folder(const char *parent, const char *name) {
-    char *path = folder_path(parent, name);
-    expect_ok(uwc_folder_make(path));
-    return path;
-}
-
-static void put_file(const char *folder, const char *name, const void *data, size_t bytes) {
-    char *path = folder_path(folder, name);
-    folder_write(path, data, bytes);
-    uwc_free(&path);
-}
-
-static void put_text(const char *folder, const char *name, const char *text) {
-    put_file(folder, name, text, strlen(text));
-}
-
-static void read_golden(const char *name, char **data, size_t *bytes) {
-    char *path = golden(name);
-    expect_ok(uwc_file_read(path, data, bytes));
-    uwc_free(&path);
-}
-
-static void put_golden(const char *folder, const char *as, const char *name) {
-    char *data;
-    size_t bytes;
-    read_golden(name, &data, &bytes);
-    put_file(folder, as, data, bytes);
-    uwc_free(&data);
-}
-
-/* Image `image` of a folder, all of it. */
-static uwc_tensor *read_one(const char *folder, const uwc_preprocess *p, int64_t image) {
-    uwc_dataset *dataset;
-    uwc_tensor *out;
-    expect_ok(uwc_dataset_open(folder, p, 0, &dataset));
-    expect_ok(uwc_tensor_activation(uwc_dataset_shape(dataset), &out));
-    expect_ok(uwc_dataset_read(dataset, image, out));
-    uwc_dataset_close(&dataset);
-    return out;
-}
 
 static void check_golden(const char *parent, const char *name, int64_t side, int64_t height, int64_t width, int most) {
     char *folder = make_folder(parent, name), *expected, *file;
@@ -90,15 +39,17 @@ static void check_golden(const char *parent, const char *name, int64_t side, int
 }
 
 static void test_given_png_of_each_kind_expect_pixels(void **state) {
-    const char *const name[] = {"rgb.png",   "grey.png",       "bits.png", "palette.png",   "palette_clear.png", "clear_colour.png",
-                                "alpha.png", "grey_alpha.png", "deep.png", "deep_grey.png", "interlaced.png"};
+    const char *const name[] = {
+        "rgb.png",   "grey.png",       "bits.png", "two_bits.png",  "palette.png",    "palette_clear.png",   "clear_colour.png",
+        "alpha.png", "grey_alpha.png", "deep.png", "deep_grey.png", "deep_alpha.png", "deep_grey_alpha.png", "interlaced.png"};
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
         check_golden(*state, name[i], 0, 19, 29, 0);
     }
 }
 
 static void test_given_jpeg_of_each_kind_expect_pixels(void **state) {
-    const char *const name[] = {"rgb.jpg", "sharp.jpg", "halved.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg"};
+    const char *const name[] = {"rgb.jpg",  "sharp.jpg",      "halved.jpg", "progressive.jpg", "grey.jpg",
+                                "cmyk.jpg", "cmyk_plain.jpg", "ycck.jpg",   "kept_rgb.jpg"};
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++) {
         check_golden(*state, name[i], 0, 19, 29, 2);
     }
@@ -111,6 +62,8 @@ static void test_given_exif_orientation_expect_turned_image(void **state) {
         check_golden(*state, name, 0, orientation < 5 ? 19 : 29, orientation < 5 ? 29 : 19, 2);
     }
     check_golden(*state, "turned6.jpg", 12, 18, 12, 2);
+    check_golden(*state, "turned6.png", 0, 29, 19, 0);
+    check_golden(*state, "turned8_late.png", 0, 29, 19, 0);
 }
 
 static void test_given_resize_expect_antialiased_bilinear(void **state) {
@@ -165,7 +118,7 @@ static void check_order(const char *folder, const char *const *first_rows, const
     uwc_tensor *out;
     uwc_preprocess p = plain;
     p.crop = 19;
-    expect_ok(uwc_dataset_open(folder, &p, 0, &dataset));
+    expect_ok(uwc_dataset_open(folder, &p, NULL, &dataset));
     assert_int_equal(uwc_dataset_images(dataset), count);
     assert_int_equal(uwc_dataset_has_labels(dataset), labels != NULL);
     expect_ok(uwc_tensor_activation(uwc_dataset_shape(dataset), &out));
@@ -224,7 +177,7 @@ static void test_given_class_folders_expect_labels(void **state) {
 
 static void expect_refused(const char *folder, const uwc_preprocess *p, int64_t samples, uwc_status wanted, const char *part) {
     uwc_dataset *dataset;
-    expect_error(uwc_dataset_open(folder, p, samples, &dataset), wanted, part);
+    expect_error(uwc_dataset_open(folder, p, &(uwc_choice){.samples = samples}, &dataset), wanted, part);
     assert_null(dataset);
 }
 
@@ -250,7 +203,7 @@ static void test_given_bad_folders_expect_errors(void **state) {
 static void expect_unread(const char *folder, const uwc_preprocess *p, int64_t image, uwc_status wanted, const char *part) {
     uwc_dataset *dataset;
     uwc_tensor *out;
-    expect_ok(uwc_dataset_open(folder, p, 0, &dataset));
+    expect_ok(uwc_dataset_open(folder, p, NULL, &dataset));
     expect_ok(uwc_tensor_activation(uwc_dataset_shape(dataset), &out));
     expect_error(uwc_dataset_read(dataset, image, out), wanted, part);
     uwc_tensor_destroy(&out);
@@ -261,7 +214,7 @@ static void test_given_images_of_two_sizes_expect_advice(void **state) {
     char *folder = make_folder(*state, "sizes");
     put_golden(folder, "a.jpg", "turned1.jpg");
     put_golden(folder, "b.jpg", "turned6.jpg");
-    expect_unread(folder, &plain, 1, UWC_E_SHAPE, "b.jpg: 19x29 pixels where the first image has 29x19: set crop");
+    expect_unread(folder, &plain, 1, UWC_E_SHAPE, "b.jpg: 19x29 pixels, not 29x19 as the others: set crop or letterbox");
     uwc_preprocess p = plain;
     p.crop = 19;
     uwc_tensor *out = read_one(folder, &p, 1);
@@ -291,7 +244,7 @@ static uwc_status decode(const char *folder, const char *name, const char *data,
     uwc_dataset *dataset;
     uwc_tensor *out;
     put_file(folder, name, data, bytes);
-    expect_ok(uwc_dataset_open(folder, &plain, 0, &dataset));
+    expect_ok(uwc_dataset_open(folder, &plain, NULL, &dataset));
     expect_ok(uwc_tensor_activation(uwc_dataset_shape(dataset), &out));
     uwc_status st = uwc_dataset_read(dataset, 1, out);
     uwc_tensor_destroy(&out);
@@ -377,7 +330,7 @@ static void test_given_huge_headers_expect_refusal_without_memory(void **state) 
 static uint64_t fingerprint(const char *folder) {
     uwc_dataset *dataset;
     uint64_t hash;
-    expect_ok(uwc_dataset_open(folder, &plain, 0, &dataset));
+    expect_ok(uwc_dataset_open(folder, &plain, NULL, &dataset));
     expect_ok(uwc_dataset_fingerprint(dataset, &hash));
     uwc_dataset_close(&dataset);
     return hash;
@@ -407,8 +360,8 @@ static void check_packed(const char *folder, const char *packed, const uwc_prepr
     normalise.resize = normalise.crop = 0;
     uwc_dataset *from, *to;
     uwc_tensor *a, *b;
-    expect_ok(uwc_dataset_open(folder, full, 0, &from));
-    expect_ok(uwc_dataset_open(packed, &normalise, 0, &to));
+    expect_ok(uwc_dataset_open(folder, full, NULL, &from));
+    expect_ok(uwc_dataset_open(packed, &normalise, NULL, &to));
     int64_t images = uwc_dataset_images(from);
     assert_int_equal(uwc_dataset_images(to), images);
     assert_int_equal(uwc_dataset_has_labels(to), uwc_dataset_has_labels(from));
@@ -440,7 +393,7 @@ static void test_given_packed_folder_expect_same_bits(void **state) {
             put_text(folder, "labels.txt", "d.png 5\nb.jpg -1\na.png 999\n");
         }
         for (int i = 0; i < 2; i++) {
-            expect_ok(uwc_dataset_pack(folder, &p, packed));
+            expect_ok(uwc_dataset_pack(folder, &p, NULL, 1 + 3 * i, packed));
             expect_ok(uwc_file_read(packed, &bytes[i], &size[i]));
         }
         check_packed(folder, packed, &p);
@@ -458,16 +411,17 @@ static void test_given_folder_that_cannot_be_packed_expect_no_file(void **state)
          *temporary = folder_path(*state, "none.h5.tmp");
     put_golden(folder, "a.png", "rgb.png");
     put_golden(folder, "b.jpg", "turned6.jpg");
-    expect_error(uwc_dataset_pack(folder, &plain, packed), UWC_E_SHAPE, "b.jpg");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, packed), UWC_E_SHAPE, "b.jpg");
     put_text(folder, "b.jpg", "no image");
-    expect_error(uwc_dataset_pack(folder, &plain, packed), UWC_E_FORMAT, "b.jpg");
-    expect_error(uwc_dataset_pack(packed, &plain, packed), UWC_E_NOTFOUND, "none.h5");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, packed), UWC_E_FORMAT, "b.jpg");
+    expect_error(uwc_dataset_pack(packed, &plain, NULL, 1, packed), UWC_E_NOTFOUND, "none.h5");
     assert_false(uwc_file_exists(packed));
     assert_false(uwc_file_exists(temporary));
     put_text(*state, "file.h5", "");
     char *file = folder_path(*state, "file.h5"), *nowhere = folder_path(*state, "nowhere/none.h5");
-    expect_error(uwc_dataset_pack(file, &plain, packed), UWC_E_FORMAT, "not a folder");
-    expect_error(uwc_dataset_pack(folder, &plain, nowhere), UWC_E_IO, "nowhere/none.h5");
+    expect_error(uwc_dataset_pack(file, &plain, NULL, 1, packed), UWC_E_FORMAT, "not a folder");
+    put_golden(folder, "b.jpg", "rgb.png");
+    expect_error(uwc_dataset_pack(folder, &plain, NULL, 1, nowhere), UWC_E_IO, "nowhere/none.h5");
     uwc_free(&file);
     uwc_free(&nowhere);
     uwc_free(&folder);

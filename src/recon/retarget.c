@@ -1,0 +1,178 @@
+/* The least-squares solution near the original weights, and the ridge that keeps it near: docs/method.md, step 3. */
+#include "recon_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+double uwc_recon__ridge(const double *A, int64_t n, double part) {
+    double mean = 0;
+    for (int64_t i = 0; i < n; i++) {
+        mean += A[i * (n + 1) + i] / (double)n;
+    }
+    return fmax(part * mean, 1e-8); /* a dead input stays solvable */
+}
+
+uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) {
+    const int64_t n = s->n, order = n + 1;
+    const double ridge = uwc_recon__ridge(s->A, n, part);
+    double *factor;
+    UWC_TRY(uwc_calloc(order * order, sizeof *factor, &factor));
+    memcpy(factor, s->A, (size_t)(order * order) * sizeof *factor);
+    for (int64_t i = 0; i < n; i++) {
+        factor[i * order + i] += ridge;
+    }
+    memcpy(w, s->Y, (size_t)(s->rows * order) * sizeof *w);
+    uwc_dgemm(s->rows, order, order, -1, s->W0, s->A, 1, w);
+    uwc_status st = uwc_cholesky(order, factor);
+    if (st == UWC_OK) {
+        st = uwc_cholesky_solve(order, factor, s->rows, w);
+    }
+    for (int64_t i = 0; i < s->rows * order && st == UWC_OK; i++) {
+        w[i] += s->W0[i];
+        if (!isfinite(w[i])) {
+            st = uwc_error_set(UWC_E_MATH, "row %lld of the weights is not finite", (long long)(i / order));
+        }
+    }
+    uwc_free(&factor);
+    return st;
+}
+
+/* Ridges that are tried, rising; the last one all but keeps the weights. */
+static const double candidate[] = {0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 100};
+
+/* One group with a fold held out: means over the others, and sums over the fold itself. */
+typedef struct holdout {
+    int64_t n, rows, step; /* every step-th row of the layer is looked at */
+    double *A, *Y, *W0;    /* [n+1,n+1], [rows,n+1]: of the training folds; Y and W0 of the rows that are looked at */
+    const double *held_A;  /* of the fold, borrowed from it */
+    double *held_Y;
+    double *w, *product; /* working memory */
+} holdout;
+
+static void close_holdout(holdout *h) {
+    uwc_free(&h->A);
+    uwc_free(&h->Y);
+    uwc_free(&h->W0);
+    uwc_free(&h->held_Y);
+    uwc_free(&h->w);
+    uwc_free(&h->product);
+}
+
+/* How many rows are looked at, every step-th. */
+static int64_t choose_rows(int64_t rows, int64_t *step) {
+    enum { MOST_ROWS = 64 };
+    *step = (rows + MOST_ROWS - 1) / MOST_ROWS;
+    return (rows + *step - 1) / *step;
+}
+
+int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n) {
+    int64_t step, order = n + 1;
+    return (int64_t)sizeof(double) * (2 * order * order + 5 * choose_rows(rows, &step) * order); /* A, its factor; Y twice, W0, w, w A */
+}
+
+static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
+    int64_t step, order = s->cols + 1, rows = choose_rows(s->rows, &step);
+    *h = (holdout){.n = s->cols, .rows = rows, .step = step};
+    UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->A));
+    UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->Y));
+    UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->held_Y));
+    UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->W0));
+    UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->w));
+    return uwc_calloc(rows * order, sizeof(double), &h->product);
+}
+
+static void fill_lower(uwc_statistics *s) {
+    const int64_t order = s->cols + 1;
+    for (int64_t group = 0; group < s->groups; group++) {
+        double *A = s->A + group * order * order;
+        for (int64_t i = 0; i < order; i++) {
+            for (int64_t j = i + 1; j < order; j++) {
+                A[j * order + i] = A[i * order + j];
+            }
+        }
+    }
+}
+
+/* Adds what `s` holds of a group, times `factor`, of the rows that are looked at. */
+static void add_cross(const uwc_statistics *s, int64_t group, double factor, const holdout *h, double *Y) {
+    const int64_t order = h->n + 1;
+    const double *cross = s->Y + group * order * s->rows;
+    for (int64_t i = 0; i < order; i++) {
+        for (int64_t r = 0; r < h->rows; r++) {
+            Y[r * order + i] += factor * cross[i * s->rows + r * h->step];
+        }
+    }
+}
+
+static void add_square(const uwc_statistics *s, int64_t group, double factor, const holdout *h) {
+    const int64_t squares = (h->n + 1) * (h->n + 1);
+    const double *from = s->A + group * squares;
+    for (int64_t i = 0; i < squares; i++) {
+        h->A[i] += factor * from[i];
+    }
+}
+
+static void load_holdout(uwc_statistics *const *folds, int64_t group, int held, const double *w0, holdout *h) {
+    const int64_t order = h->n + 1;
+    double count = 0;
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        count += k == held ? 0 : (double)folds[k]->count;
+    }
+    memset(h->A, 0, (size_t)(order * order) * sizeof(double));
+    memset(h->Y, 0, (size_t)(h->rows * order) * sizeof(double));
+    memset(h->held_Y, 0, (size_t)(h->rows * order) * sizeof(double));
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        add_cross(folds[k], group, k == held ? 1 : 1 / count, h, k == held ? h->held_Y : h->Y);
+        if (k != held) {
+            add_square(folds[k], group, 1 / count, h);
+        }
+    }
+    h->held_A = folds[held]->A + group * order * order;
+    for (int64_t r = 0; r < h->rows; r++) {
+        memcpy(h->W0 + r * order, w0 + (group * folds[0]->rows + r * h->step) * order, (size_t)order * sizeof(double));
+    }
+}
+
+/* Sum over the fold of (w p - y)^2, less the part that does not depend on w. */
+static double held_error(const holdout *h, const double *w) {
+    const int64_t order = h->n + 1;
+    double error = 0;
+    uwc_dgemm(h->rows, order, order, 1, w, h->held_A, 0, h->product);
+    for (int64_t i = 0; i < h->rows * order; i++) {
+        error += w[i] * (h->product[i] - 2 * h->held_Y[i]);
+    }
+    return error;
+}
+
+enum { CANDIDATES = sizeof candidate / sizeof candidate[0] };
+
+static uwc_status add_errors(uwc_statistics *const *folds, const double *w0, int64_t group, int held, holdout *h, double *error) {
+    load_holdout(folds, group, held, w0, h);
+    uwc_layer_statistics s = {.rows = h->rows, .n = h->n, .A = h->A, .Y = h->Y, .W0 = h->W0};
+    for (int c = 0; c < CANDIDATES; c++) {
+        UWC_TRY(uwc_recon__retarget(&s, candidate[c], h->w));
+        error[c] += held_error(h, h->w);
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *ridge) {
+    double error[CANDIDATES] = {0};
+    holdout h;
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        fill_lower(folds[k]);
+    }
+    uwc_status st = open_holdout(folds[0], &h);
+    for (int held = 0; held < UWC_FOLDS && st == UWC_OK; held++) {
+        for (int64_t group = 0; group < folds[0]->groups && st == UWC_OK; group++) {
+            st = add_errors(folds, w0, group, held, &h, error);
+        }
+    }
+    int best = 1;
+    for (int c = 0; c < CANDIDATES; c++) {
+        best = error[c] < error[best] ? c : best;
+    }
+    *ridge = candidate[best];
+    close_holdout(&h);
+    return st;
+}

@@ -1,0 +1,158 @@
+/* Rows of a layer on their way through the lattice: scales to start from, error feedback, descent, refits. */
+#include "recon_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The range search does not know the metric's off-diagonal part, so error feedback is tried from many scales around its result: its loss
+ * comes with it. The best few go on to the descent. From FINE_BITS on the lattice is so fine that they are all alike. */
+enum { STARTS = 24, FINE_BITS = 6, DESCENTS = 3, REFITS = 2, AT_ONCE = 8 };
+static const double first_part = 0.65, last_part = 1.3; /* of the scale */
+
+typedef struct rows_job {
+    const uwc_metric *metric;
+    const double *w; /* [rows, n+1] W* */
+    int64_t rows;    /* of the layer */
+    bool asymmetric;
+    uwc_weights *out;
+} rows_job;
+
+static void load_lanes(const rows_job *job, int64_t first, uwc_lanes *lanes, int *zero) {
+    const int64_t n = job->metric->n, L = lanes->count;
+    int lo, hi;
+    uwc_weights_range(job->out->bits, &lo, &hi);
+    memset(lanes->target, 0, (size_t)(n * L) * sizeof *lanes->target);
+    for (int64_t l = 0; l < L; l++) {
+        double scale = 1;
+        zero[l] = 0;
+        if (first + l < job->rows) {
+            const double *w = job->w + (first + l) * (n + 1);
+            uwc_recon__search_scale(w, job->metric->diagonal, n, job->out->bits, job->asymmetric, &scale, &zero[l]);
+            for (int64_t j = 0; j < n; j++) {
+                lanes->target[j * L + l] = (float)w[job->metric->order[j]];
+            }
+        }
+        lanes->start[l] = (float)scale;
+        lanes->least[l] = (float)(lo - zero[l]);
+        lanes->most[l] = (float)(hi - zero[l]);
+        lanes->kept_loss[l] = INFINITY;
+    }
+}
+
+static void store_lanes(const rows_job *job, int64_t first, const uwc_lanes *lanes, const int *zero) {
+    const int64_t n = job->metric->n, L = lanes->count;
+    for (int64_t l = 0; l < L && first + l < job->rows; l++) {
+        int64_t row = first + l;
+        job->out->scale[row] = lanes->kept_scale[l];
+        job->out->zero[row] = zero[l];
+        for (int64_t j = 0; j < n; j++) {
+            job->out->q[row * n + job->metric->order[j]] = (int8_t)((int)lanes->kept[j * L + l] + zero[l]);
+        }
+    }
+}
+
+static int starts_of(const rows_job *job) {
+    return job->out->bits < FINE_BITS ? STARTS : 1;
+}
+
+static void set_start(int start, int starts, uwc_lanes *lanes, int64_t lane) {
+    double part = starts == 1 ? 1 : first_part + (last_part - first_part) * start / (starts - 1);
+    lanes->scale[lane] = (float)((double)lanes->start[lane] * part);
+}
+
+/* loss[start][lane] of error feedback from every start. */
+static uwc_status try_starts(const rows_job *job, uwc_lanes *lanes, double (*loss)[UWC_MOST_LANES]) {
+    const int starts = starts_of(job);
+    for (int k = 0; k < starts; k++) {
+        for (int64_t l = 0; l < lanes->count; l++) {
+            set_start(k, starts, lanes, l);
+        }
+        UWC_TRY(uwc_recon__round(job->metric, lanes));
+        memcpy(loss[k], lanes->loss, sizeof loss[k]);
+    }
+    return UWC_OK;
+}
+
+/* Every lane's best start that was not taken before. */
+static void take_best(const rows_job *job, uwc_lanes *lanes, double (*loss)[UWC_MOST_LANES]) {
+    const int starts = starts_of(job);
+    for (int64_t l = 0; l < lanes->count; l++) {
+        int best = 0;
+        for (int k = 1; k < starts; k++) {
+            best = loss[k][l] < loss[best][l] ? k : best;
+        }
+        set_start(best, starts, lanes, l);
+        loss[best][l] = INFINITY;
+    }
+}
+
+static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lanes) {
+    const bool fine = job->out->bits >= FINE_BITS;
+    double loss[STARTS][UWC_MOST_LANES];
+    int zero[UWC_MOST_LANES];
+    load_lanes(job, first, lanes, zero);
+    UWC_TRY(try_starts(job, lanes, loss));
+    UWC_TRY(uwc_recon__pull(job->metric, lanes));
+    for (int k = 0; k < (fine ? 1 : DESCENTS); k++) {
+        take_best(job, lanes, loss);
+        UWC_TRY(uwc_recon__round(job->metric, lanes));
+        for (int refits = fine ? 0 : REFITS; refits >= 0; refits--) {
+            UWC_TRY(uwc_recon__descend(job->metric, lanes));
+            uwc_recon__keep(job->metric, lanes);
+            if (refits > 0) {
+                uwc_recon__refit(job->metric, lanes);
+            }
+        }
+    }
+    store_lanes(job, first, lanes, zero);
+    return UWC_OK;
+}
+
+/* Blocks of about equally many rows. */
+static int64_t lanes_per_block(int64_t rows) {
+    int64_t blocks = (rows + UWC_MOST_LANES - 1) / UWC_MOST_LANES, lanes = (rows + blocks - 1) / blocks;
+    return (lanes + UWC_LANE_ALIGN - 1) / UWC_LANE_ALIGN * UWC_LANE_ALIGN;
+}
+
+enum { ARRAYS = 6 }; /* of a block */
+
+int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n) {
+    const int64_t count = lanes_per_block(rows), blocks = (rows + count - 1) / count;
+    return (blocks < AT_ONCE ? blocks : AT_ONCE) * ARRAYS * n * count * (int64_t)sizeof(float);
+}
+
+static uwc_status make_lanes(int64_t n, int64_t blocks, int64_t count, uwc_lanes **lanes, float **memory) {
+    *memory = NULL;
+    UWC_TRY(uwc_calloc(blocks, sizeof **lanes, lanes));
+    UWC_TRY(uwc_calloc(blocks * ARRAYS * n * count, sizeof **memory, memory));
+    float *at = *memory;
+    for (int64_t b = 0; b < blocks; b++) {
+        uwc_lanes *own = &(*lanes)[b];
+        float **array[ARRAYS] = {&own->target, &own->pull, &own->level, &own->slope, &own->change, &own->kept};
+        own->count = count;
+        for (int k = 0; k < ARRAYS; k++, at += n * count) {
+            *array[k] = at;
+        }
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) {
+    const int64_t count = lanes_per_block(out->rows), blocks = (out->rows + count - 1) / count;
+    const rows_job job = {metric, w, out->rows, asymmetric, out};
+    uwc_lanes *lanes = NULL;
+    float *memory = NULL;
+    int64_t failed = 0;
+    uwc_status st = make_lanes(metric->n, blocks < AT_ONCE ? blocks : AT_ONCE, count, &lanes, &memory);
+    for (int64_t base = 0; base < blocks && st == UWC_OK && failed == 0; base += AT_ONCE) {
+        int64_t now = blocks - base < AT_ONCE ? blocks - base : AT_ONCE;
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
+        for (int64_t b = 0; b < now; b++) {
+            failed += solve_lanes(&job, (base + b) * count, &lanes[b]) != UWC_OK;
+        }
+    }
+    uwc_free(&lanes);
+    uwc_free(&memory);
+    UWC_CHECK(failed == 0, UWC_E_LIBRARY, "products of %lld columns", (long long)metric->n);
+    return st;
+}
