@@ -115,6 +115,17 @@ void uwc_exec_destroy(uwc_exec **exec);
  * fetched[i] is borrowed, valid until the next run. Quantizers of the values act (where bits > 0). Errors: SHAPE. Local. */
 uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const uwc_tensor *const *fed, int n_feeds, const int *fetch,
                         int n_fetches, const uwc_tensor **fetched) UWC_MUST_USE;
+/* An executor that makes neither buffers nor kernels: it finds out what runs would need, with the values that have bits `quantized` or
+ * without quantizers, and with as many threads as have work. Local. */
+uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) UWC_MUST_USE;
+/* As uwc_exec_run of a dry executor, without tensors. Local. */
+uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) UWC_MUST_USE;
+/* Bytes of the buffers that the runs so far have made, or would have. Without kernels. Local. */
+int64_t uwc_exec_bytes(const uwc_exec *exec);
+/* About what the kernels take that the runs of a dry executor would have made: weights as they like them, code. Local. */
+int64_t uwc_exec_kernel_bytes(const uwc_exec *exec);
+/* Bytes of the constants. Local. */
+int64_t uwc_graph_constant_bytes(const uwc_graph *graph);
 /* Takes over changed weights, bias and bits of `node` (-1: all). Local. */
 uwc_status uwc_exec_refresh(uwc_exec *exec, int node) UWC_MUST_USE;
 /* Largest batch so that the graph's activations stay below `bytes`, 1 <= batch <= most; depends on the graph alone. Local. */

@@ -76,6 +76,16 @@ void uwc_unit_result_destroy(uwc_unit_result **result);
 /* Puts a result into the graph that has nodes and values of its names. Local. */
 uwc_status uwc_unit_result_apply(const uwc_unit_result *result, uwc_graph *graph) UWC_MUST_USE;
 
+/* Memory of a reconstruction, bytes, beyond the unit itself. An estimate from shapes, meant as an upper bound. */
+typedef struct uwc_recon_need {
+    int64_t bytes, batch; /* images per batch */
+    int node;             /* index of the layer that needs most beside the paths through the unit, -1: no layers */
+    int64_t layer_bytes;  /* of that layer */
+} uwc_recon_need;
+
+/* For `images` calibration images and options as uwc_recon_unit takes them. Local. */
+uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
+
 /* ---- one layer from its statistics (the inner step, public for tests and for other programs) ------------------------------------ */
 
 /* A [n+1,n+1] = mean p p^T (p with a 1 appended), Y [rows,n+1] = mean y p^T, W0 [rows,n+1] weights with the bias last; all row-major

@@ -9,6 +9,7 @@
 
 #include <uwc/config.h>
 #include <uwc/eval.h>
+#include <uwc/graph.h>
 #include <uwc/par.h>
 #include <uwc/store.h>
 
@@ -81,6 +82,10 @@ uwc_status uwc_phase_assemble(uwc_run *run) UWC_MUST_USE;
 uwc_status uwc_phase_evaluate(uwc_run *run) UWC_MUST_USE;
 /* All of them in order. */
 uwc_status uwc_run_all(uwc_run *run) UWC_MUST_USE;
+
+/* What plan.json says of memory for a float network with bits assigned, before there is a run: an object {images, batch, unit_batch,
+ * cache_bytes, memory_bytes: {plan, capture, solve, evaluate}, limit}. Errors: UNSUPPORTED (a network that cannot be calibrated). Local. */
+uwc_status uwc_plan_memory(const uwc_graph *graph, const uwc_config *config, uwc_json **out) UWC_MUST_USE;
 
 /* Preprocessing of images as the block data.preprocess says. Local. */
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) UWC_MUST_USE;

@@ -40,15 +40,17 @@ uwc_status uwc_archive_get(const uwc_archive *archive, const char *path, uwc_dty
 uwc_status uwc_archive_get_tensor(const uwc_archive *archive, const char *path, uwc_dtype dtype, uwc_tensor **out) UWC_MUST_USE;
 uwc_status uwc_archive_get_string(const uwc_archive *archive, const char *path, char **out) UWC_MUST_USE;
 
-/* ---- cache: float32 activations at unit boundaries, one file per (boundary, shard) -------------------------------------------- */
+/* ---- cache: activations at unit boundaries, one file per (boundary, shard) ----------------------------------------------------- */
 
 typedef struct uwc_cache uwc_cache;
 
-/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). The folder is made. Local. */
-uwc_status uwc_cache_open(const char *folder, uwc_cache **out) UWC_MUST_USE;
+/* Files are folder/<key>_sSS.h5 ("f012" float, "q012" quantized boundary 12). `dtype`: of the files that are written, F32 or F16 (rounded
+ * to nearest, ties to even); both are read. The folder is made. Local. */
+uwc_status uwc_cache_open(const char *folder, uwc_dtype dtype, uwc_cache **out) UWC_MUST_USE;
 void uwc_cache_close(uwc_cache **cache);
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);
-/* Writer of one shard: images arrive in order, then publish. Layout in the file is that in memory. Local. */
+/* Writer of one shard: images arrive in order as float32, then publish. Layout in the file is that in memory. Errors of append: VALUE
+ * (beyond float16). Local. */
 typedef struct uwc_cache_writer uwc_cache_writer;
 uwc_status uwc_cache_writer_open(uwc_cache *cache, const char *key, int shard, uwc_shape per_image, int64_t images,
                                  uwc_cache_writer **out) UWC_MUST_USE;
@@ -59,9 +61,14 @@ uwc_status uwc_cache_writer_publish(uwc_cache_writer **writer) UWC_MUST_USE;
 void uwc_cache_writer_drop(uwc_cache_writer **writer);
 /* Images [first, first+out->shape.dim[0]) of the shard into `out` (an activation). Files stay open (at most a few) until close. Local. */
 uwc_status uwc_cache_read(uwc_cache *cache, const char *key, int shard, int64_t first, uwc_tensor *out) UWC_MUST_USE;
-/* File image of one shard (owned by the caller) and its way back into a cache folder. Local. */
-uwc_status uwc_cache_image(uwc_cache *cache, const char *key, int shard, char **out, size_t *bytes) UWC_MUST_USE;
-uwc_status uwc_cache_store_image(uwc_cache *cache, const char *key, int shard, const void *image, size_t bytes) UWC_MUST_USE;
+/* The file image of one shard, piece by piece: *out = its bytes from `from` on, at most `most`, owned by the caller; *left: how many there
+ * are behind them. Local. */
+uwc_status uwc_cache_piece(uwc_cache *cache, const char *key, int shard, int64_t from, size_t most, char **out, size_t *bytes,
+                           int64_t *left) UWC_MUST_USE;
+/* And back into a cache folder, in order; the last piece (`left` 0) publishes what the pieces make, if it is a shard. Pieces of several
+ * senders of the same shard are kept apart. Errors: FORMAT. Local. */
+uwc_status uwc_cache_store_piece(uwc_cache *cache, const char *key, int shard, int sender, int64_t from, const void *piece, size_t bytes,
+                                 int64_t left) UWC_MUST_USE;
 
 /* ---- data sets ------------------------------------------------------------------------------------------------------------------ */
 

@@ -14,7 +14,7 @@ extern "C" {
 
 enum { UWC_MAX_RANK = 6 };
 
-typedef enum uwc_dtype { UWC_F32, UWC_I64, UWC_I32, UWC_U8, UWC_I8, UWC_BOOL } uwc_dtype;
+typedef enum uwc_dtype { UWC_F32, UWC_I64, UWC_I32, UWC_U8, UWC_I8, UWC_BOOL, UWC_F16 } uwc_dtype; /* F16: in files only */
 typedef enum uwc_layout { UWC_PLAIN, UWC_CHANNELS_LAST } uwc_layout;
 
 typedef struct uwc_shape {

@@ -90,6 +90,8 @@ uwc_status uwc_cli__inspect_run(uwc_cli__session *session) UWC_MUST_USE;
 /* The units of plan.json, or of a network's JSON; state[i] (NULL: none) stands beside unit i. */
 uwc_status uwc_cli__print_units(const uwc_json *plan, const char *const *state, FILE *out) UWC_MUST_USE;
 uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) UWC_MUST_USE;
+/* What `plan` (plan.json, or the member "memory" of a network) says of memory and disk; `limit`: run.memory_limit. */
+void uwc_cli__print_memory(const uwc_json *plan, double limit, FILE *out);
 
 /* ---- environment.c, signals.c ---- */
 /* Sets what libraries read when the program is loaded, and starts the program again if that changed anything. */

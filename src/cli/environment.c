@@ -5,6 +5,8 @@
  * OPENBLAS_CORETYPE    OpenBLAS 0.3.21 does not recognise processors newer than itself and falls back to AVX2 kernels at half the speed.
  * OPENBLAS_NUM_THREADS one thread per call: parallelism is above it, and its sums must not depend on a thread count.
  * OMP_WAIT_POLICY      waiting threads sleep; ranks that wait for messages must not eat the cores of those that work.
+ * MALLOC_MMAP_THRESHOLD_ large blocks go back to the system when they are freed. glibc's own threshold grows with what it has seen, and
+ *                      blocks of many sizes then leave a heap with holes, a fifth larger than what is in it.
  *
  * What is set already stays. Results on processors of another kind may differ in the last digits; plan.json records the instruction set. */
 #include "cli_impl.h"
@@ -32,6 +34,7 @@ void uwc_cli__prepare_environment(char **argv) {
     bool changed = has_avx512() && set_missing("OPENBLAS_CORETYPE", "SKYLAKEX");
     changed |= set_missing("OPENBLAS_NUM_THREADS", "1");
     changed |= set_missing("OMP_WAIT_POLICY", "passive");
+    changed |= set_missing("MALLOC_MMAP_THRESHOLD_", "1048576");
     if (changed) {
         execv("/proc/self/exe", argv); /* where that cannot be, the program goes on as it is: slower, not wrong */
     }

@@ -150,6 +150,12 @@ static uwc_status assign_bits(uwc_graph *graph, const uwc_config *config) {
     return uwc_graph_assign_bits(graph, &bits);
 }
 
+/* Networks that are not to be calibrated, quantized ones among them, have none. */
+static uwc_status set_memory(const uwc_graph *graph, const uwc_config *config, uwc_json *out) {
+    uwc_json *memory;
+    return uwc_plan_memory(graph, config, &memory) == UWC_OK ? uwc_json_set(out, "memory", memory) : UWC_OK;
+}
+
 static uwc_status describe(const char *path, const uwc_config *config, uwc_json *out) {
     uwc_graph *graph = NULL;
     uwc_partition *partition = NULL;
@@ -158,7 +164,8 @@ static uwc_status describe(const char *path, const uwc_config *config, uwc_json 
     UWC_TRY_GOTO(st, assign_bits(graph, config), done);
     UWC_TRY_GOTO(st, uwc_partition_create(graph, (int)uwc_config_int(config, "units.max_layers"), &partition), done);
     UWC_TRY_GOTO(st, fill_network(graph, path, out), done);
-    st = set_units(graph, partition, out);
+    UWC_TRY_GOTO(st, set_units(graph, partition, out), done);
+    st = set_memory(graph, config, out);
 done:
     uwc_partition_destroy(&partition);
     uwc_graph_destroy(&graph);

@@ -104,28 +104,13 @@ static uwc_status read_limit(const char *folder, int64_t *limit) {
     return st;
 }
 
-static uwc_status print_memory(const char *folder, const uwc_json *plan, FILE *out) {
-    char text[2][UWC_REPORT_TEXT];
-    const uwc_json *units;
-    int64_t limit, most = 0, bytes;
-    UWC_TRY(read_limit(folder, &limit));
-    UWC_TRY(uwc_json_get_array(plan, "units", &units));
-    for (int64_t i = 0; i < uwc_json_length(units); i++) {
-        if (uwc_json_get_int(uwc_json_at(units, i), "memory_bytes", &bytes) == UWC_OK && bytes > most) {
-            most = bytes;
-        }
-    }
-    fprintf(out, "largest unit: %s of memory, a rank may use %s (run.memory_limit)\n", uwc_report_bytes((double)most, text[0]),
-            uwc_report_bytes((double)limit, text[1]));
-    return UWC_OK;
-}
-
 static uwc_status print_tables(const char *folder, const run_state *run, FILE *out) {
-    int64_t images = 0;
+    int64_t images = 0, limit;
     UWC_TRY(uwc_json_get_int(run->plan, "images", &images));
     UWC_TRY(uwc_cli__print_units(run->plan, run->state, out));
-    fprintf(out, "\nfor %lld images: cache (inputs as float32), work (multiply-adds), memory of a worker\n", (long long)images);
-    UWC_TRY(print_memory(folder, run->plan, out));
+    fprintf(out, "\nfor %lld images: cache (inputs), work (multiply-adds), memory of a worker\n", (long long)images);
+    UWC_TRY(read_limit(folder, &limit));
+    uwc_cli__print_memory(run->plan, (double)limit, out);
     fprintf(out, "%lld of %lld units done; model.onnx %s, metrics.json %s\n", (long long)run->done, (long long)run->units,
             has(folder, "model.onnx") ? "written" : "not yet", has(folder, "metrics.json") ? "written" : "not yet");
     return UWC_OK;

@@ -104,6 +104,20 @@ uwc_status uwc_cli__print_units(const uwc_json *plan, const char *const *state, 
     return st;
 }
 
+void uwc_cli__print_memory(const uwc_json *plan, double limit, FILE *out) {
+    static const char *const phase[] = {"plan", "capture", "solve", "evaluate"};
+    const uwc_json *memory = uwc_json_find(plan, "memory_bytes");
+    char text[UWC_REPORT_TEXT];
+    double bytes;
+    fputs("memory of a rank at most:", out);
+    for (int i = 0; i < 4; i++) {
+        bool known = memory != NULL && number_of(memory, phase[i], &bytes);
+        fprintf(out, "%s %s %s", i == 0 ? "" : ",", phase[i], known ? uwc_report_bytes(bytes, text) : "-");
+    }
+    fprintf(out, "; it may use %s (run.memory_limit)\n", uwc_report_bytes(limit, text));
+    fprintf(out, "cache on disk: %s\n", number_of(plan, "cache_bytes", &bytes) ? uwc_report_bytes(bytes, text) : "-");
+}
+
 uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) {
     static const char *const place[] = {"parameters", "multiply_adds", "bytes_float", "bytes_packed"};
     char text[4][UWC_REPORT_TEXT];
@@ -116,5 +130,11 @@ uwc_status uwc_cli__print_network(const uwc_json *network, FILE *out) {
     fprintf(out, "\n%s parameters, %s multiply-adds per image; weights %s as float, %s packed\n\n", text[0], text[1], text[2], text[3]);
     UWC_TRY(uwc_cli__print_units(network, NULL, out));
     fputs("\nper image: multiply-adds, cache (inputs as float32), work (multiply-adds of the reconstruction)\n", out);
+    const uwc_json *memory = uwc_json_find(network, "memory");
+    double images, limit;
+    if (memory != NULL && number_of(memory, "images", &images) && number_of(memory, "limit", &limit)) {
+        fprintf(out, "\nto calibrate it with %.0f images:\n", images);
+        uwc_cli__print_memory(memory, limit, out);
+    }
     return UWC_OK;
 }

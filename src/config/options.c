@@ -53,6 +53,8 @@ static const uwc_option table[] = {
     {"reconstruct.seed", INTEGER(0, 9007199254740992.0), .fallback = "0", SWEPT, .help = "key of all random numbers"},
     {"run.threads", INTEGER(1, 1024), .fallback = "1", .help = "threads of each rank"},
     {"run.memory_limit", BYTES(16777216.0, 1125899906842624.0), .fallback = "2GiB", .help = "memory that each rank may use"},
+    {"run.cache", CHOICE("float32|float16"), .fallback = "float32", RESULT,
+     .help = "numbers of the activations on disk between the units; float16: half the bytes"},
     {"run.transport", CHOICE("shared|message"), .fallback = "shared",
      .help = "workers read the cache on a shared file system, or activations travel in messages"},
     {"run.ops", CHOICE("fast|ref"), .fallback = "fast", RESULT, .help = "operators: the fast ones, or plain loops to compare with"},

@@ -2,6 +2,7 @@
  * a pool as soon as the last reader has run, and element-wise operators write over their input where nobody else needs it. */
 #include "graph_impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { SIZES = 4 }; /* batch sizes whose kernels are kept: the full batch, remainders */
@@ -9,6 +10,7 @@ enum { SIZES = 4 }; /* batch sizes whose kernels are kept: the full batch, remai
 typedef struct kernels {
     int64_t images;
     uwc_kernel **kernel; /* [n_nodes] */
+    bool *counted;       /* [n_nodes] would have a kernel, in a dry executor */
 } kernels;
 
 typedef struct buffer {
@@ -19,7 +21,10 @@ typedef struct buffer {
 
 struct uwc_exec {
     const uwc_graph *graph;
+    bool dry, quantizes; /* dry: counts buffers and has none, as if values with bits had quantizers or as if none had */
     int64_t batch;
+    int64_t parts;                    /* of a dry one: slices of a batch, each in a lane of its own; `batch` is one slice */
+    int64_t *result, result_capacity; /* of a dry one with several parts: elements of what is fetched, by place */
     uwc_backend backend;
     kernels size[SIZES];
     int oldest; /* the slot of `size` that is replaced next */
@@ -35,12 +40,13 @@ struct uwc_exec {
     uwc_slices *slices;    /* does the work where the batch has more than one slice, else NULL */
 };
 
-uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
+/* Without slices. */
+static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
     *out = NULL;
-    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
     uwc_exec *exec;
     UWC_TRY(uwc_calloc(1, sizeof *exec, &exec));
     exec->graph = graph;
+    exec->parts = 1;
     exec->batch = batch;
     exec->backend = backend;
     exec->n_nodes = graph->n_nodes;
@@ -54,9 +60,7 @@ uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend ba
     UWC_TRY_GOTO(st, uwc_calloc(slots, sizeof *exec->made, &exec->made), fail);
     for (int i = 0; i < SIZES; i++) {
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(uwc_kernel *), &exec->size[i].kernel), fail);
-    }
-    if (uwc_graph__slice_images(graph, batch) < batch) {
-        UWC_TRY_GOTO(st, uwc_graph__slices_create(graph, batch, backend, &exec->slices), fail);
+        UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(bool), &exec->size[i].counted), fail);
     }
     *out = exec;
     return UWC_OK;
@@ -65,9 +69,55 @@ fail:
     return st;
 }
 
+uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
+    *out = NULL;
+    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
+    UWC_TRY(create(graph, batch, backend, out));
+    if (uwc_graph__slice_images(graph, batch) == batch) {
+        return UWC_OK;
+    }
+    uwc_status st = uwc_graph__slices_create(graph, batch, backend, &(*out)->slices);
+    if (st != UWC_OK) {
+        uwc_exec_destroy(out);
+    }
+    return st;
+}
+
+uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) {
+    const int64_t slice = uwc_graph__slice_images(graph, batch);
+    UWC_TRY(create(graph, slice, UWC_BACKEND_FAST, out));
+    (*out)->dry = true;
+    (*out)->quantizes = quantized;
+    (*out)->parts = (batch + slice - 1) / slice;
+    return UWC_OK;
+}
+
+int64_t uwc_exec_bytes(const uwc_exec *exec) {
+    int64_t count = 0, results = 0;
+    for (int i = 0; i < exec->n_buffers; i++) {
+        count += exec->pool[i].count;
+    }
+    for (int64_t i = 0; i < exec->result_capacity; i++) {
+        results += exec->result[i];
+    }
+    int64_t bytes = (exec->parts * count + results) * (int64_t)sizeof(float);
+    return exec->slices == NULL ? bytes : bytes + uwc_graph__slices_bytes(exec->slices);
+}
+
+int64_t uwc_exec_kernel_bytes(const uwc_exec *exec) {
+    int64_t bytes = 0;
+    for (int s = 0; s < SIZES; s++) {
+        for (int i = 0; i < exec->n_nodes; i++) {
+            bytes += exec->size[s].counted[i] ? uwc_graph__kernel_bytes(exec->graph, i) : 0;
+        }
+    }
+    return exec->parts * bytes;
+}
+
 static void drop_kernels(uwc_exec *exec, kernels *size) {
-    for (int i = 0; size->kernel != NULL && i < exec->n_nodes; i++) {
+    for (int i = 0; size->counted != NULL && i < exec->n_nodes; i++) {
         uwc_kernel_destroy(&size->kernel[i]);
+        size->counted[i] = false;
     }
     size->images = 0;
 }
@@ -81,11 +131,13 @@ void uwc_exec_destroy(uwc_exec **out) {
     for (int i = 0; i < SIZES; i++) {
         drop_kernels(exec, &exec->size[i]);
         uwc_free(&exec->size[i].kernel);
+        uwc_free(&exec->size[i].counted);
     }
     for (int i = 0; i < exec->n_buffers; i++) {
         uwc_free(&exec->pool[i].data);
     }
     uwc_free(&exec->pool);
+    uwc_free(&exec->result);
     uwc_free(&exec->wanted);
     uwc_free(&exec->uses);
     uwc_free(&exec->held);
@@ -121,8 +173,9 @@ uwc_status uwc_exec_refresh(uwc_exec *exec, int node) {
 /* The slot that input k of the node reads: raw (the value's index), or quantized (n_values behind it). */
 static int slot_of(const uwc_exec *exec, const uwc_node *node, int k) {
     int value = node->in[k];
-    bool quantized = exec->graph->value[value].quantizer.bits > 0 && exec->graph->value[value].constant == NULL &&
-                     (exec->graph->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind)));
+    const uwc_value *edge = &exec->graph->value[value];
+    bool acts = exec->dry ? exec->quantizes && edge->activation_bits > 0 : edge->quantizer.bits > 0;
+    bool quantized = acts && edge->constant == NULL && (exec->graph->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind)));
     return quantized ? exec->n_values + value : value;
 }
 
@@ -165,7 +218,9 @@ static uwc_status take_buffer(uwc_exec *exec, int64_t count, int *out) {
     }
     if (best < 0) {
         UWC_TRY(uwc_grow(&exec->pool, &exec->pool_capacity, exec->n_buffers + 1, sizeof *exec->pool));
-        UWC_TRY(uwc_calloc(count, sizeof(float), &exec->pool[exec->n_buffers].data));
+        if (!exec->dry) {
+            UWC_TRY(uwc_calloc(count, sizeof(float), &exec->pool[exec->n_buffers].data));
+        }
         best = exec->n_buffers++;
         exec->pool[best].count = count;
     }
@@ -197,8 +252,10 @@ static void release(uwc_exec *exec, int slot) {
 static uwc_status make_quantized(uwc_exec *exec, int slot) {
     int raw = slot - exec->n_values;
     UWC_TRY(place(exec, slot, raw, exec->slot[raw].shape));
-    uwc_quantizer_apply(&exec->graph->value[raw].quantizer, exec->slot[raw].f32, uwc_shape_count(exec->slot[raw].shape),
-                        exec->slot[slot].f32);
+    if (!exec->dry) {
+        uwc_quantizer_apply(&exec->graph->value[raw].quantizer, exec->slot[raw].f32, uwc_shape_count(exec->slot[raw].shape),
+                            exec->slot[slot].f32);
+    }
     release(exec, raw);
     return UWC_OK;
 }
@@ -237,7 +294,9 @@ done:
 
 static uwc_status run_node(uwc_exec *exec, int index, kernels *size) {
     const uwc_node *node = &exec->graph->node[index];
-    if (size->kernel[index] == NULL) {
+    if (exec->dry) {
+        size->counted[index] = true;
+    } else if (size->kernel[index] == NULL) {
         UWC_TRY(make_kernel(exec, node, size->images, &size->kernel[index]));
     }
     const uwc_tensor **in;
@@ -256,7 +315,7 @@ static uwc_status run_node(uwc_exec *exec, int index, kernels *size) {
                         uwc_shape_equal(exec->graph->value[node->in[0]].shape, exec->graph->value[node->out].shape);
         st = place(exec, node->out, in_place ? first : -1, uwc_shape_batch(exec->graph->value[node->out].shape, size->images));
     }
-    if (st == UWC_OK) {
+    if (st == UWC_OK && !exec->dry) {
         st = uwc_kernel_run(size->kernel[index], in, &exec->slot[node->out]);
     }
     for (int k = 0; k < node->n_in && st == UWC_OK; k++) {
@@ -310,55 +369,47 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
     return UWC_OK;
 }
 
-/* The last node that reads `value`; n_nodes for an output of the network. */
-static int last_use(const uwc_graph *graph, int value) {
-    for (int i = 0; i < graph->n_outputs; i++) {
-        if (graph->output[i] == value) {
-            return graph->n_nodes;
+/* Memory for what is fetched from several slices, as in slices.c. */
+static uwc_status count_results(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    UWC_TRY(uwc_grow(&exec->result, &exec->result_capacity, n_fetches, sizeof *exec->result));
+    for (int i = 0; i < n_fetches; i++) {
+        int64_t count = images * uwc_shape_count(exec->graph->value[fetch[i]].shape);
+        for (int k = 0; k < n_feeds; k++) {
+            count = feed[k] == fetch[i] ? 0 : count;
         }
+        exec->result[i] = exec->result[i] < count ? count : exec->result[i];
     }
-    for (int i = graph->n_nodes - 1; i >= 0; i--) {
-        for (int k = 0; k < graph->node[i].n_in; k++) {
-            if (graph->node[i].in[k] == value) {
-                return i;
-            }
-        }
-    }
-    return -1;
+    return UWC_OK;
 }
 
-/* Input k of a node is one of the inputs in front of it. */
-static bool is_repeated(const uwc_node *node, int k) {
-    for (int j = 0; j < k; j++) {
-        if (node->in[j] == node->in[k]) {
-            return true;
-        }
+static uwc_status run_slice_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    uwc_tensor *fed = NULL;
+    const uwc_tensor **feeds = NULL, **fetched = NULL;
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *fed, &fed), done);
+    UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *feeds, &feeds), done);
+    UWC_TRY_GOTO(st, uwc_calloc(n_fetches, sizeof *fetched, &fetched), done);
+    for (int i = 0; i < n_feeds; i++) {
+        uwc_shape shape = uwc_shape_batch(exec->graph->value[feed[i]].shape, images);
+        fed[i] = uwc_tensor_view(UWC_F32, shape, uwc_shape_layout(shape), NULL);
+        feeds[i] = &fed[i];
     }
-    return false;
+    st = uwc_exec_run(exec, images, feed, feeds, n_feeds, fetch, n_fetches, fetched);
+done:
+    uwc_free(&fed);
+    uwc_free(&feeds);
+    uwc_free(&fetched);
+    return st;
 }
 
-/* Elements alive at the worst moment of a run on one image, everything kept until its last reader. */
-static int64_t peak_elements(const uwc_graph *graph) {
-    int64_t live = 0, peak = 0;
-    for (int i = 0; i < graph->n_inputs; i++) {
-        live += uwc_shape_count(graph->value[graph->input[i]].shape);
+uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+    assert(exec->dry);
+    const int64_t parts = (images + exec->batch - 1) / exec->batch, most = (images + parts - 1) / parts;
+    if (exec->parts > 1) {
+        UWC_TRY(count_results(exec, images, feed, n_feeds, fetch, n_fetches));
     }
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const uwc_node *node = &graph->node[i];
-        live += uwc_shape_count(graph->value[node->out].shape);
-        peak = live > peak ? live : peak;
-        for (int k = 0; k < node->n_in; k++) {
-            const uwc_value *value = &graph->value[node->in[k]];
-            if (value->constant == NULL && !is_repeated(node, k) && last_use(graph, node->in[k]) == i) {
-                live -= uwc_shape_count(value->shape);
-            }
-        }
+    if (images / parts < most) {
+        UWC_TRY(run_slice_dry(exec, images / parts, feed, n_feeds, fetch, n_fetches));
     }
-    return peak;
-}
-
-int64_t uwc_graph_batch(const uwc_graph *graph, int64_t bytes, int64_t most) {
-    int64_t batch = bytes / (4 * peak_elements(graph) + 1);
-    batch = batch > most ? most : batch;
-    return batch < 1 ? 1 : batch;
+    return run_slice_dry(exec, most, feed, n_feeds, fetch, n_fetches);
 }

@@ -76,6 +76,17 @@ uwc_status uwc_graph__slices_create(const uwc_graph *graph, int64_t batch, uwc_b
     return st;
 }
 
+int64_t uwc_graph__slices_bytes(const uwc_slices *slices) {
+    int64_t bytes = 0;
+    for (int i = 0; i < slices->n_lanes; i++) {
+        bytes += uwc_exec_bytes(slices->lane[i].exec);
+    }
+    for (int64_t i = 0; i < slices->result_capacity; i++) {
+        bytes += slices->result[i].count * (int64_t)sizeof(float);
+    }
+    return bytes;
+}
+
 uwc_status uwc_graph__slices_refresh(uwc_slices *slices, int node) {
     for (int i = 0; i < slices->n_lanes; i++) {
         UWC_TRY(uwc_exec_refresh(slices->lane[i].exec, node));

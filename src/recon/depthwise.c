@@ -75,6 +75,12 @@ fail:
     return st;
 }
 
+int64_t uwc_recon__depthwise_bytes(const uwc_geometry *g) {
+    const int64_t blocks = (g->channels + CHANNELS - 1) / CHANNELS;
+    return blocks * ((sums_of(g->cols) + stride_of(g->cols)) * (int64_t)sizeof(vector) + (int64_t)sizeof(double)) +
+           g->channels * (int64_t)sizeof(float);
+}
+
 /* Where the taps and the target of a tile's positions lie, for channel 0. */
 typedef struct tile {
     int64_t count, area;

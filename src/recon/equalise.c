@@ -9,8 +9,6 @@
 
 #include <math.h>
 
-enum { MOST_IMAGES = 128 }; /* over all shards */
-
 /* Layers `from` and `to` (nodes), and the activation that `to` reads. */
 typedef struct link {
     int from, to, value;
@@ -74,7 +72,7 @@ static uwc_status measure(uwc_paths *p, int value, int64_t channels, double *top
     int first, end;
     uwc_recon__my_shards(p->stream, &first, &end);
     for (int shard = first; shard < end; shard++) {
-        uwc_images images = uwc_recon__images(p->stream, shard, MOST_IMAGES);
+        uwc_images images = uwc_recon__images(p->stream, shard, UWC_LOOK_IMAGES);
         for (int64_t at = 0; at < images.count; at += p->batch) {
             const uwc_tensor *x;
             UWC_TRY(uwc_recon__paths_load(p, uwc_recon__images_part(images, at, p->batch), true, false));

@@ -3,8 +3,6 @@
 
 #include <uwc/vector.h>
 
-enum { MOST_IMAGES = 128 }; /* over all shards */
-
 /* Sums over the elements of a unit's outputs. */
 enum { SUM, SQUARE, ERROR_BEFORE, ERROR_AFTER, COUNT, SUMS };
 
@@ -103,7 +101,7 @@ static uwc_status measure_shards(uwc_paths *p, outputs *o, int first, int end, d
         }
         return UWC_OK;
     }
-    uwc_images images = uwc_recon__images(p->stream, first, MOST_IMAGES);
+    uwc_images images = uwc_recon__images(p->stream, first, UWC_LOOK_IMAGES);
     for (int64_t at = 0; at < images.count; at += p->batch) {
         UWC_TRY(measure_batch(p, o, uwc_recon__images_part(images, at, p->batch), sum));
     }

@@ -10,9 +10,8 @@ typedef struct pass {
     const uwc_tensor **got_quantized, **got_float;
     uwc_outputs *outputs; /* of the float layer */
     uwc_scratch *scratch;
-    float *x, *y;      /* of a full batch: quantized input, target */
-    int64_t images;    /* looked at, over all shards */
-    int64_t positions; /* taken per image; 0: all */
+    float *x, *y; /* of a full batch: quantized input, target */
+    uwc_sample sample;
     int64_t *position; /* [batch * positions] */
     uint64_t seed;
 } pass;
@@ -24,12 +23,12 @@ static void geometry_of(const pass *w, int64_t images, uwc_geometry *out) {
 }
 
 /* More rows than ROWS in all do not show in the result, so the layers of large maps look at a part of the images, at up to MOST positions
- * of each. With a wish for positions all images are looked at. `all`: positions of an image. */
-static void choose_sample(int64_t wish, int64_t images, int64_t all, pass *w) {
+ * of each. With a wish for positions all images are looked at. */
+uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all) {
     enum { ROWS = 1 << 17, MOST = 1024 };
     int64_t positions = wish > 0 ? wish : MOST;
-    w->positions = positions < all ? positions : 0;
-    w->images = wish > 0 ? images : ROWS / (positions < all ? positions : all) + 1;
+    return (uwc_sample){.positions = positions < all ? positions : 0,
+                        .images = wish > 0 ? images : ROWS / (positions < all ? positions : all) + 1};
 }
 
 static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, pass *w) {
@@ -46,11 +45,11 @@ static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uw
     }
     uwc_geometry geometry;
     geometry_of(w, 1, &geometry);
-    choose_sample(options->positions, p->stream->images, geometry.images * geometry.out_height * geometry.out_width, w);
+    w->sample = uwc_recon__sample(options->positions, p->stream->images, geometry.images * geometry.out_height * geometry.out_width);
     const uwc_node *real = &p->unit->node[node];
     UWC_TRY(uwc_recon__outputs_create(&geometry, value[real->in[1]].constant->f32,
                                       real->n_in == 3 ? value[real->in[2]].constant->f32 : NULL, &w->outputs));
-    UWC_TRY(uwc_calloc(p->batch * w->positions, sizeof *w->position, &w->position));
+    UWC_TRY(uwc_calloc(p->batch * w->sample.positions, sizeof *w->position, &w->position));
     UWC_TRY(uwc_recon__scratch_create(&geometry, &w->scratch));
     UWC_TRY(uwc_calloc(p->batch * uwc_shape_count(value[w->node->in[0]].shape), sizeof *w->x, &w->x));
     return uwc_calloc(p->batch * uwc_shape_count(value[w->node->out].shape), sizeof *w->y, &w->y);
@@ -67,9 +66,9 @@ static void close_pass(pass *w) {
     uwc_free(&w->y);
 }
 
-/* The rows of a batch: all positions, or w->positions of every image, one at a random place of each of as many equal parts. */
+/* The rows of a batch: all positions, or w->sample.positions of every image, one at a random place of each of as many equal parts. */
 static uwc_rows choose_rows(const pass *w, uwc_images images, const uwc_geometry *g) {
-    const int64_t all = g->images * g->out_height * g->out_width, per_image = all / images.count, n = w->positions;
+    const int64_t all = g->images * g->out_height * g->out_width, per_image = all / images.count, n = w->sample.positions;
     uwc_rows rows = {.y = w->y, .count = all};
     if (n == 0) {
         return rows;
@@ -119,7 +118,7 @@ static uwc_status make_rows(pass *w, uwc_images images, const uwc_geometry *g, u
 }
 
 static uwc_status gather_shard(pass *w, int shard, uwc_statistics *out) {
-    uwc_images images = uwc_recon__images(w->paths->stream, shard, w->images);
+    uwc_images images = uwc_recon__images(w->paths->stream, shard, w->sample.images);
     for (int64_t at = 0; at < images.count; at += w->paths->batch) {
         uwc_images part = uwc_recon__images_part(images, at, w->paths->batch);
         uwc_geometry geometry;
@@ -188,10 +187,11 @@ uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const u
     return st;
 }
 
-void uwc_recon__merge(uwc_statistics *const *folds) {
+void uwc_recon__merge(uwc_statistics **folds) {
     for (int width = 1; width < UWC_FOLDS; width *= 2) {
         for (int k = 0; k < UWC_FOLDS; k += 2 * width) {
             uwc_recon__statistics_add(folds[k], folds[k + width]);
+            uwc_recon__statistics_destroy(&folds[k + width]);
         }
     }
     uwc_recon__statistics_finish(folds[0]);

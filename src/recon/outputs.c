@@ -62,6 +62,11 @@ fail:
     return st;
 }
 
+int64_t uwc_recon__outputs_bytes(const uwc_geometry *g) {
+    const int64_t rows = g->groups * g->rows;
+    return (int64_t)sizeof(float) * (rows * (g->cols + 1) + TILE * (g->cols + g->rows));
+}
+
 /* y += w x, element by element. */
 UWC_VECTOR static void multiply_add(const float *w, const float *x, int64_t n, float *y) {
     for (int64_t i = 0; i < n; i++) {

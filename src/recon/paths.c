@@ -1,6 +1,9 @@
 #include "recon_impl.h"
 
-enum { MOST_IMAGES = 64 };
+int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options) {
+    enum { MOST_IMAGES = 16 }; /* what a shard of 256 images has: memory is the same from there on */
+    return uwc_graph_batch(unit, options->batch_bytes, MOST_IMAGES);
+}
 
 static uwc_status make_inputs(const uwc_graph *unit, int64_t batch, uwc_tensor ***tensors, uwc_tensor **views, const uwc_tensor ***feeds) {
     UWC_TRY(uwc_calloc(unit->n_inputs, sizeof **tensors, tensors));
@@ -14,7 +17,7 @@ static uwc_status make_inputs(const uwc_graph *unit, int64_t batch, uwc_tensor *
 }
 
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream, uwc_paths *p) {
-    *p = (uwc_paths){.stream = stream, .batch = uwc_graph_batch(unit, options->batch_bytes, MOST_IMAGES)};
+    *p = (uwc_paths){.stream = stream, .batch = uwc_recon__batch(unit, options)};
     UWC_TRY(uwc_graph_copy(unit, &p->real));
     p->unit = unit = p->real;
     UWC_TRY(uwc_graph_copy(unit, &p->quantized));

@@ -47,6 +47,7 @@ void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from);
 typedef struct uwc_scratch uwc_scratch;
 uwc_status uwc_recon__scratch_create(const uwc_geometry *geometry, uwc_scratch **out) UWC_MUST_USE;
 void uwc_recon__scratch_destroy(uwc_scratch **scratch);
+int64_t uwc_recon__scratch_bytes(const uwc_geometry *geometry);
 /* What a batch adds: x the layer's input (quantized path), y its target [positions, groups*rows], at the listed positions or at all. */
 typedef struct uwc_rows {
     const float *x, *y;
@@ -62,6 +63,7 @@ bool uwc_recon__is_depthwise(const uwc_geometry *geometry);
 typedef struct uwc_depthwise uwc_depthwise;
 uwc_status uwc_recon__depthwise_open(const uwc_geometry *geometry, uwc_depthwise **out) UWC_MUST_USE;
 void uwc_recon__depthwise_close(uwc_depthwise **depthwise);
+int64_t uwc_recon__depthwise_bytes(const uwc_geometry *geometry);
 void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *geometry, const uwc_rows *rows, uwc_depthwise *depthwise);
 /* Sums to means: A symmetric and divided by the count; Y of `group` as [rows, cols+1] into `y`. */
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
@@ -75,6 +77,7 @@ typedef struct uwc_outputs uwc_outputs;
 /* For a layer with weights [groups*rows, cols] in ONNX's order and a bias (NULL: none), both borrowed while this runs only. */
 uwc_status uwc_recon__outputs_create(const uwc_geometry *geometry, const float *weights, const float *bias, uwc_outputs **out) UWC_MUST_USE;
 void uwc_recon__outputs_destroy(uwc_outputs **outputs);
+int64_t uwc_recon__outputs_bytes(const uwc_geometry *geometry);
 /* y [positions, groups*rows] at the `count` listed positions, or at all (NULL), from the layer's input x. */
 uwc_status uwc_recon__outputs_run(uwc_outputs *outputs, const uwc_geometry *geometry, const float *x, const int64_t *position,
                                   int64_t count, float *y) UWC_MUST_USE;
@@ -87,8 +90,12 @@ double uwc_recon__ridge(const double *A, int64_t n, double part);
 /* W* = W0 + (Y - W0 A) (A + ridge)^-1 into w [rows, n+1]; no ridge on the bias. Errors: MATH. */
 uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) UWC_MUST_USE;
 /* The ridge, as a part of the mean diagonal, with the least error on the fold that is held out, summed over the folds in turn; w0
- * [groups*rows, cols+1]. */
+ * [groups*rows, cols+1]. Fills in the lower triangles of the folds' A. */
 uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *part) UWC_MUST_USE;
+/* Of its working memory, for one group. */
+int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n);
+/* Of the working memory of uwc_recon__round_rows. */
+int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n);
 
 /* ---- rounding on the lattice ------------------------------------------------------------------------------------------------------- */
 
@@ -184,6 +191,8 @@ typedef struct uwc_paths {
     const uwc_tensor **feed_float, **feed_quantized;
 } uwc_paths;
 
+/* Images per batch of a unit. */
+int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options);
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
                                  uwc_paths *paths) UWC_MUST_USE;
 void uwc_recon__paths_close(uwc_paths *paths);
@@ -192,6 +201,8 @@ uwc_status uwc_recon__paths_load(uwc_paths *paths, uwc_images images, bool want_
 /* Runs a path on the loaded batch; `exec` is one of the two, or one for another graph with the unit's inputs. */
 uwc_status uwc_recon__paths_run(uwc_paths *paths, uwc_exec *exec, bool quantized, const int *fetch, int n,
                                 const uwc_tensor **fetched) UWC_MUST_USE;
+/* Images of a unit that are looked at for ranges, steps and errors, over all shards. */
+enum { UWC_LOOK_IMAGES = 128 };
 /* Stretches channels of quantized activations inside the unit where that costs the weights nothing. */
 uwc_status uwc_recon__equalise(uwc_paths *paths) UWC_MUST_USE;
 /* Sums over the team, if there is one. */
@@ -205,13 +216,23 @@ uwc_images uwc_recon__images_part(uwc_images images, int64_t at, int64_t count);
 
 /* Chooses the quantizer of `value` of the quantized unit from a sample of the quantized path. */
 uwc_status uwc_recon__choose_quantizer(uwc_paths *paths, int value, uint64_t seed) UWC_MUST_USE;
+/* Of its working memory, at most. */
+int64_t uwc_recon__choose_quantizer_bytes(void);
 /* The samples are gathered in folds of neighbouring shards: what one fold shows is held out where the others choose a ridge. */
 enum { UWC_FOLDS = 4, UWC_FOLD_SHARDS = UWC_SHARDS / UWC_FOLDS };
+/* What the statistics of a layer look at. */
+typedef struct uwc_sample {
+    int64_t images;    /* over all shards */
+    int64_t positions; /* per image; 0: all */
+} uwc_sample;
+
+/* `wish`: options->positions; `all`: output positions of an image. */
+uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all);
 /* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. */
 uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
                              uwc_statistics **folds) UWC_MUST_USE;
-/* Means over all folds, into folds[0]. */
-void uwc_recon__merge(uwc_statistics *const *folds);
+/* Means over all folds, into folds[0]; the others are destroyed. */
+void uwc_recon__merge(uwc_statistics **folds);
 /* Errors of nearest rounding and of the result, into result->nmse_*. */
 uwc_status uwc_recon__measure(uwc_paths *paths, const uwc_recon_options *options, uwc_unit_result *result) UWC_MUST_USE;
 /* The outputs of the solved unit to the stream, where somebody wants them. */

@@ -42,28 +42,38 @@ static const double candidate[] = {0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 100};
 
 /* One group with a fold held out: means over the others, and sums over the fold itself. */
 typedef struct holdout {
-    int64_t n, rows, step;   /* every step-th row of the layer is looked at */
-    double *A, *Y, *W0;      /* [n+1,n+1], [rows,n+1]: of the training folds; Y and W0 of the rows that are looked at */
-    double *held_A, *held_Y; /* of the fold */
-    double *w, *product;     /* working memory */
+    int64_t n, rows, step; /* every step-th row of the layer is looked at */
+    double *A, *Y, *W0;    /* [n+1,n+1], [rows,n+1]: of the training folds; Y and W0 of the rows that are looked at */
+    const double *held_A;  /* of the fold, borrowed from it */
+    double *held_Y;
+    double *w, *product; /* working memory */
 } holdout;
 
 static void close_holdout(holdout *h) {
     uwc_free(&h->A);
     uwc_free(&h->Y);
     uwc_free(&h->W0);
-    uwc_free(&h->held_A);
     uwc_free(&h->held_Y);
     uwc_free(&h->w);
     uwc_free(&h->product);
 }
 
-static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
+/* How many rows are looked at, every step-th. */
+static int64_t choose_rows(int64_t rows, int64_t *step) {
     enum { MOST_ROWS = 64 };
-    const int64_t order = s->cols + 1, step = (s->rows + MOST_ROWS - 1) / MOST_ROWS, rows = (s->rows + step - 1) / step;
+    *step = (rows + MOST_ROWS - 1) / MOST_ROWS;
+    return (rows + *step - 1) / *step;
+}
+
+int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n) {
+    int64_t step, order = n + 1;
+    return (int64_t)sizeof(double) * (2 * order * order + 5 * choose_rows(rows, &step) * order); /* A, its factor; Y twice, W0, w, w A */
+}
+
+static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
+    int64_t step, order = s->cols + 1, rows = choose_rows(s->rows, &step);
     *h = (holdout){.n = s->cols, .rows = rows, .step = step};
     UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->A));
-    UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->held_A));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->Y));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->held_Y));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->W0));
@@ -71,18 +81,34 @@ static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
     return uwc_calloc(rows * order, sizeof(double), &h->product);
 }
 
-/* Adds what `s` holds of a group, times `factor`: both triangles of A, and the rows of Y that are looked at. */
-static void add_fold(const uwc_statistics *s, int64_t group, double factor, const holdout *h, double *A, double *Y) {
-    const int64_t order = h->n + 1;
-    const double *from = s->A + group * order * order, *cross = s->Y + group * order * s->rows;
-    for (int64_t i = 0; i < order; i++) {
-        for (int64_t j = i; j < order; j++) {
-            A[i * order + j] += factor * from[i * order + j];
-            A[j * order + i] = A[i * order + j];
+static void fill_lower(uwc_statistics *s) {
+    const int64_t order = s->cols + 1;
+    for (int64_t group = 0; group < s->groups; group++) {
+        double *A = s->A + group * order * order;
+        for (int64_t i = 0; i < order; i++) {
+            for (int64_t j = i + 1; j < order; j++) {
+                A[j * order + i] = A[i * order + j];
+            }
         }
+    }
+}
+
+/* Adds what `s` holds of a group, times `factor`, of the rows that are looked at. */
+static void add_cross(const uwc_statistics *s, int64_t group, double factor, const holdout *h, double *Y) {
+    const int64_t order = h->n + 1;
+    const double *cross = s->Y + group * order * s->rows;
+    for (int64_t i = 0; i < order; i++) {
         for (int64_t r = 0; r < h->rows; r++) {
             Y[r * order + i] += factor * cross[i * s->rows + r * h->step];
         }
+    }
+}
+
+static void add_square(const uwc_statistics *s, int64_t group, double factor, const holdout *h) {
+    const int64_t squares = (h->n + 1) * (h->n + 1);
+    const double *from = s->A + group * squares;
+    for (int64_t i = 0; i < squares; i++) {
+        h->A[i] += factor * from[i];
     }
 }
 
@@ -94,11 +120,14 @@ static void load_holdout(uwc_statistics *const *folds, int64_t group, int held, 
     }
     memset(h->A, 0, (size_t)(order * order) * sizeof(double));
     memset(h->Y, 0, (size_t)(h->rows * order) * sizeof(double));
-    memset(h->held_A, 0, (size_t)(order * order) * sizeof(double));
     memset(h->held_Y, 0, (size_t)(h->rows * order) * sizeof(double));
     for (int k = 0; k < UWC_FOLDS; k++) {
-        add_fold(folds[k], group, k == held ? 1 : 1 / count, h, k == held ? h->held_A : h->A, k == held ? h->held_Y : h->Y);
+        add_cross(folds[k], group, k == held ? 1 : 1 / count, h, k == held ? h->held_Y : h->Y);
+        if (k != held) {
+            add_square(folds[k], group, 1 / count, h);
+        }
     }
+    h->held_A = folds[held]->A + group * order * order;
     for (int64_t r = 0; r < h->rows; r++) {
         memcpy(h->W0 + r * order, w0 + (group * folds[0]->rows + r * h->step) * order, (size_t)order * sizeof(double));
     }
@@ -130,6 +159,9 @@ static uwc_status add_errors(uwc_statistics *const *folds, const double *w0, int
 uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *ridge) {
     double error[CANDIDATES] = {0};
     holdout h;
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        fill_lower(folds[k]);
+    }
     uwc_status st = open_holdout(folds[0], &h);
     for (int held = 0; held < UWC_FOLDS && st == UWC_OK; held++) {
         for (int64_t group = 0; group < folds[0]->groups && st == UWC_OK; group++) {

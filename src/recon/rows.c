@@ -120,11 +120,21 @@ typedef struct desk {
     uwc_beam beam;
 } desk;
 
+enum { LANES = 6, BEAMS = 3 }; /* arrays of each */
+
+static int64_t desk_elements(int64_t n, int64_t count) {
+    return n * (LANES * count + BEAMS * UWC_BEAM_LANES);
+}
+
+int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n) {
+    const int64_t count = lanes_per_block(rows), blocks = (rows + count - 1) / count;
+    return (blocks < AT_ONCE ? blocks : AT_ONCE) * desk_elements(n, count) * (int64_t)sizeof(float);
+}
+
 static uwc_status make_desks(int64_t n, int64_t desks, int64_t count, desk **out, float **memory) {
-    enum { LANES = 6, BEAMS = 3 };
     *memory = NULL;
     UWC_TRY(uwc_calloc(desks, sizeof **out, out));
-    UWC_TRY(uwc_calloc(desks * n * (LANES * count + BEAMS * UWC_BEAM_LANES), sizeof **memory, memory));
+    UWC_TRY(uwc_calloc(desks * desk_elements(n, count), sizeof **memory, memory));
     float *at = *memory;
     for (int64_t d = 0; d < desks; d++) {
         uwc_lanes *lanes = &(*out)[d].lanes;

@@ -62,7 +62,7 @@ static uwc_status float_weights(const uwc_graph *unit, const uwc_node *node, con
 }
 
 /* Statistics to weights and bias; the folds are merged on the way. */
-static uwc_status solve_layer(const uwc_geometry *g, uwc_statistics *const *folds, const double *w0, uwc_layer_options options,
+static uwc_status solve_layer(const uwc_geometry *g, uwc_statistics **folds, const double *w0, uwc_layer_options options,
                               uwc_weights *weights, float *bias) {
     uwc_weights *ordered = NULL;
     double *solved = NULL;

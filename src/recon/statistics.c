@@ -196,6 +196,14 @@ done:
     return st;
 }
 
+int64_t uwc_recon__scratch_bytes(const uwc_geometry *g) {
+    if (uwc_recon__is_depthwise(g)) {
+        return uwc_recon__depthwise_bytes(g);
+    }
+    int64_t elements, products = list_products(g->cols, g->rows, NULL, &elements);
+    return products * (int64_t)sizeof(product) + (int64_t)sizeof(float) * (elements + TILE * row_stride(g) + 2 * g->rows);
+}
+
 /* Targets of a tile of `count` positions and the ones behind the patches; their sums go to s. */
 static void copy_targets(uwc_statistics *s, const uwc_geometry *g, int64_t group, const uwc_rows *rows, int64_t first, int64_t count,
                          uwc_scratch *w) {

@@ -1,7 +1,7 @@
 /* The step of an activation: the quantizer with the least square error on a sample of the quantized path. */
 #include "recon_impl.h"
 
-enum { SAMPLE_IMAGES = 128, SAMPLE_VALUES = 2048 }; /* over all shards; per image */
+enum { SAMPLE_VALUES = 2048 }; /* per image */
 
 /* `values` of one image, one at a random place of each of as many equal parts. */
 static void pick(const float *x, int64_t count, int64_t values, uint64_t seed, int64_t image, double *out) {
@@ -25,6 +25,10 @@ static uwc_status sample_shard(uwc_paths *p, int value, uint64_t seed, uwc_image
     return UWC_OK;
 }
 
+int64_t uwc_recon__choose_quantizer_bytes(void) {
+    return UWC_LOOK_IMAGES * SAMPLE_VALUES * (int64_t)(sizeof(double) + sizeof(float));
+}
+
 uwc_status uwc_recon__choose_quantizer(uwc_paths *p, int value, uint64_t seed) {
     uwc_value *edge = &p->quantized->value[value];
     int64_t per_image = uwc_shape_count(edge->shape), values = per_image < SAMPLE_VALUES ? per_image : SAMPLE_VALUES, n = 0;
@@ -32,11 +36,11 @@ uwc_status uwc_recon__choose_quantizer(uwc_paths *p, int value, uint64_t seed) {
     float *x = NULL;
     int first, end;
     uwc_status st;
-    UWC_TRY_GOTO(st, uwc_calloc(SAMPLE_IMAGES * values, sizeof *sample, &sample), done);
-    UWC_TRY_GOTO(st, uwc_calloc(SAMPLE_IMAGES * values, sizeof *x, &x), done);
+    UWC_TRY_GOTO(st, uwc_calloc(UWC_LOOK_IMAGES * values, sizeof *sample, &sample), done);
+    UWC_TRY_GOTO(st, uwc_calloc(UWC_LOOK_IMAGES * values, sizeof *x, &x), done);
     uwc_recon__my_shards(p->stream, &first, &end);
     for (int shard = 0; shard < UWC_SHARDS; shard++) {
-        uwc_images images = uwc_recon__images(p->stream, shard, SAMPLE_IMAGES);
+        uwc_images images = uwc_recon__images(p->stream, shard, UWC_LOOK_IMAGES);
         if (shard >= first && shard < end) {
             UWC_TRY_GOTO(st, sample_shard(p, value, seed, images, values, sample + n), done);
         }

@@ -89,8 +89,9 @@ static uwc_status run_batch(capture *c, const uwc_tensor **fetched, uwc_cache_wr
     }
     for (int i = 0; i < c->plan->n_boundary; i++) {
         const uwc_tensor *images = find_images(c, c->plan->boundary[i], fetched, batch);
-        UWC_TRY(uwc_tensor_check_finite(images, c->plan->graph->value[c->plan->boundary[i]].name));
-        UWC_TRY(uwc_cache_writer_append(writer[i], images));
+        const char *name = c->plan->graph->value[c->plan->boundary[i]].name;
+        UWC_TRY(uwc_tensor_check_finite(images, name));
+        UWC_TRY(uwc_error_note(uwc_cache_writer_append(writer[i], images), "value %s", name));
     }
     return UWC_OK;
 }
@@ -130,7 +131,7 @@ static uwc_status capture_shard(capture *c, int shard, uwc_cache *cache) {
 
 /* A rank that sees frames only: through its scratch folder to rank 0. */
 static uwc_status ship_shard(capture *c, int shard) {
-    UWC_TRY(uwc_sched__scratch_open(&c->scratch));
+    UWC_TRY(uwc_sched__scratch_open(c->run->settings.cache, &c->scratch));
     uwc_status st = capture_shard(c, shard, c->scratch.cache);
     for (int i = 0; i < c->plan->n_boundary && st == UWC_OK; i++) {
         st = uwc_sched__send_shard(c->run->comm, 0, c->scratch.cache, c->plan->boundary[i], false, shard);
@@ -164,6 +165,7 @@ static uwc_status capture_all(capture *c) {
     uwc_status st = is_remote(c) ? UWC_OK : uwc_sched__cache_open(c->run, &c->cache);
     if (st == UWC_OK && first) {
         find_missing(c);
+        st = uwc_sched__check_space(c->run->folder, uwc_sched__cache_bytes(c->plan, c->run->settings.cache, c->cache));
     }
     UWC_TRY(uwc_comm_agree(c->run->comm, st));
     UWC_TRY(uwc_comm_broadcast(c->run->comm, 0, c->missing, sizeof c->missing));

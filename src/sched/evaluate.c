@@ -47,6 +47,7 @@ static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *
                        .quantized = quantized,
                        .data = data,
                        .preprocess = &run->preprocess,
+                       .batch = run->plan->batch,
                        .backend = run->settings.recon.backend,
                        .threads = run->settings.threads,
                        .skip = run->settings.skip};

@@ -85,6 +85,8 @@ static uwc_status compare_member(const char *folder, const char *key, const uwc_
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         UWC_CHECK(strcmp(key, known[i].key) != 0, UWC_E_STATE, "%s was planned for %s", folder, known[i].text);
     }
+    UWC_CHECK(strcmp(key, "batch") != 0 && strcmp(key, "unit_batch") != 0, UWC_E_STATE,
+              "%s was planned for batches of another size: run.memory_limit asks for smaller ones, here or there", folder);
     UWC_CHECK(strcmp(key, "isa") != 0, UWC_E_STATE, "%s was planned with the instruction set %s, here it is %s: pin it with run.isa",
               folder, was == NULL || uwc_json_text(was) == NULL ? "?" : uwc_json_text(was), uwc_ops_isa());
     return uwc_error_set(UWC_E_STATE, "%s: plan.json has another \"%s\": it comes from another version of this program", folder, key);
@@ -104,26 +106,15 @@ static uwc_status compare_plan(const uwc_run *run, const char *path, const uwc_j
     return st;
 }
 
-static void warn_of_memory(const uwc_run *run, const uwc_json *plan) {
-    int64_t limit = uwc_config_int(run->config, "run.memory_limit"), bytes;
-    const uwc_json *units = uwc_json_find(plan, "units");
-    for (int64_t u = 0; u < uwc_json_length(units); u++) {
-        if (uwc_json_get_int(uwc_json_at(units, u), "memory_bytes", &bytes) == UWC_OK && bytes > limit) {
-            uwc_log_line(run->log, UWC_LOG_INFO, "unit %s needs about %lld MiB, run.memory_limit is %lld MiB",
-                         run->plan->partition->unit[u].name, (long long)(bytes >> 20), (long long)(limit >> 20));
-        }
-    }
-}
-
 /* Rank 0. */
 static uwc_status settle(const uwc_run *run) {
     uint64_t hash;
     uwc_json *json = NULL;
     char *path = NULL;
+    UWC_TRY(uwc_sched__check_memory(run->plan, run->settings.memory_limit));
     UWC_TRY(data_hash(run, &hash));
     uwc_status st = uwc_sched__plan_json(run->plan, run, hash, &json);
     if (st == UWC_OK) {
-        warn_of_memory(run, json);
         st = uwc_sched__path(run, "plan.json", &path);
     }
     if (st == UWC_OK) {

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-/* Activations of one batch of the whole network stay below this. A constant: results must not depend on the machine. */
-#define NETWORK_BATCH_BYTES ((int64_t)64 << 20)
-enum { NETWORK_BATCH_MOST = 64 };
-
 void uwc_sched__segments(const uwc_partition *partition, const uwc_settings *settings, int *segment) {
     int runs = settings->input == UWC_INPUT_PREFIX ? 1 : settings->segments;
     double total = 0, before = 0;
@@ -94,9 +90,9 @@ static uwc_status fill(uwc_plan *plan, const void *bytes, size_t size, const uwc
     UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
     uwc_sched__segments(plan->partition, settings, plan->segment);
     plan->images = settings->samples;
-    plan->batch = uwc_graph_batch(plan->graph, NETWORK_BATCH_BYTES, NETWORK_BATCH_MOST);
     UWC_TRY(find_makers(plan));
-    return find_boundary(plan);
+    UWC_TRY(find_boundary(plan));
+    return uwc_sched__measure(plan, settings);
 }
 
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) {
@@ -120,6 +116,7 @@ void uwc_sched__plan_destroy(uwc_plan **plan) {
     uwc_free(&(*plan)->segment);
     uwc_free(&(*plan)->maker);
     uwc_free(&(*plan)->boundary);
+    uwc_free(&(*plan)->memory.unit);
     uwc_free(&(*plan)->bad);
     uwc_free(plan);
 }

@@ -59,27 +59,12 @@ static uwc_status set_list(uwc_json *object, const char *key, const uwc_graph *g
     return uwc_json_set(object, key, list);
 }
 
-static int64_t cache_bytes(const uwc_plan *plan, const uwc_unit *unit) {
+static int64_t cache_bytes(const uwc_plan *plan, const uwc_unit *unit, uwc_dtype dtype) {
     int64_t bytes = 0;
     for (int i = 0; i < unit->n_inputs; i++) {
-        bytes += uwc_shape_count(plan->graph->value[unit->input[i]].shape) * (int64_t)sizeof(float) * plan->images;
+        bytes += uwc_shape_count(plan->graph->value[unit->input[i]].shape) * plan->images * (int64_t)uwc_dtype_bytes(dtype);
     }
     return bytes;
-}
-
-/* Of a worker: one batch of activations, twice (float and quantized), and the matrices of the widest layer. */
-static int64_t memory_bytes(const uwc_plan *plan, const uwc_unit *unit, int64_t batch_bytes) {
-    int64_t widest = 0;
-    for (int i = 0; i < unit->n_nodes; i++) {
-        const uwc_node *node = &plan->graph->node[unit->node[i]];
-        if (uwc_op_is_weighted(node->op.kind)) {
-            int64_t order = uwc_shape_per_image(plan->graph->value[node->in[1]].shape) + 1;
-            int64_t groups = node->op.kind == UWC_OP_CONV ? node->op.group : 1;
-            int64_t bytes = (int64_t)sizeof(double) * order * order * (groups + 2);
-            widest = bytes > widest ? bytes : widest;
-        }
-    }
-    return 2 * batch_bytes + widest;
 }
 
 static uwc_status fill_unit(const uwc_plan *plan, const uwc_run *run, int index, uwc_json *out) {
@@ -92,8 +77,8 @@ static uwc_status fill_unit(const uwc_plan *plan, const uwc_run *run, int index,
     UWC_TRY(uwc_json_set_int(out, "multiply_adds", unit->multiply_adds));
     UWC_TRY(uwc_json_set_int(out, "parameters", unit->parameters));
     UWC_TRY(uwc_json_set_real(out, "work", unit->work * (double)plan->images));
-    UWC_TRY(uwc_json_set_int(out, "cache_bytes", cache_bytes(plan, unit)));
-    return uwc_json_set_int(out, "memory_bytes", memory_bytes(plan, unit, run->settings.recon.batch_bytes));
+    UWC_TRY(uwc_json_set_int(out, "cache_bytes", cache_bytes(plan, unit, run->settings.cache)));
+    return uwc_json_set_int(out, "memory_bytes", plan->memory.unit[index].bytes);
 }
 
 static uwc_status set_units(const uwc_plan *plan, const uwc_run *run, uwc_json *out) {
@@ -115,6 +100,28 @@ static uwc_status set_units(const uwc_plan *plan, const uwc_run *run, uwc_json *
     return uwc_json_set(out, "units", list);
 }
 
+static uwc_status set_batches(const uwc_plan *plan, uwc_json *out) {
+    uwc_json *list = uwc_json_array();
+    UWC_TRY(uwc_json_set(out, "unit_batch", list)); /* borrowed from here on */
+    for (int u = 0; u < plan->partition->n_units; u++) {
+        UWC_TRY(uwc_json_append_int(list, plan->memory.unit[u].batch));
+    }
+    return UWC_OK;
+}
+
+/* Batches and bytes. */
+static uwc_status fill_memory(const uwc_plan *plan, uwc_dtype dtype, uwc_json *out) {
+    UWC_TRY(uwc_json_set_int(out, "batch", plan->batch));
+    UWC_TRY(set_batches(plan, out));
+    UWC_TRY(uwc_json_set_int(out, "cache_bytes", uwc_sched__cache_bytes(plan, dtype, NULL)));
+    uwc_json *object = uwc_json_object();
+    UWC_TRY(uwc_json_set(out, "memory_bytes", object)); /* borrowed from here on */
+    UWC_TRY(uwc_json_set_int(object, "plan", plan->memory.plan));
+    UWC_TRY(uwc_json_set_int(object, "capture", plan->memory.capture));
+    UWC_TRY(uwc_json_set_int(object, "solve", plan->memory.solve));
+    return uwc_json_set_int(object, "evaluate", plan->memory.evaluate);
+}
+
 static uwc_status fill_plan(const uwc_plan *plan, const uwc_run *run, uint64_t data_hash, uwc_json *out) {
     uwc_graph_sizes sizes;
     uwc_graph_measure(plan->graph, &sizes);
@@ -128,7 +135,7 @@ static uwc_status fill_plan(const uwc_plan *plan, const uwc_run *run, uint64_t d
     if (run->settings.skip) {
         UWC_TRY(set_numbers(out, "bad_images", plan->bad, plan->n_bad));
     }
-    UWC_TRY(uwc_json_set_int(out, "batch", plan->batch));
+    UWC_TRY(fill_memory(plan, run->settings.cache, out));
     UWC_TRY(uwc_json_set_int(out, "layers", sizes.weighted_nodes));
     UWC_TRY(uwc_json_set_int(out, "parameters", sizes.parameters));
     UWC_TRY(uwc_json_set_int(out, "multiply_adds", sizes.multiply_adds));
@@ -138,6 +145,34 @@ static uwc_status fill_plan(const uwc_plan *plan, const uwc_run *run, uint64_t d
 uwc_status uwc_sched__plan_json(const uwc_plan *plan, const uwc_run *run, uint64_t data_hash, uwc_json **out) {
     *out = uwc_json_object();
     uwc_status st = fill_plan(plan, run, data_hash, *out);
+    if (st != UWC_OK) {
+        uwc_json_release(out);
+    }
+    return st;
+}
+
+uwc_status uwc_plan_memory(const uwc_graph *graph, const uwc_config *config, uwc_json **out) {
+    uwc_settings settings;
+    uwc_plan *plan = NULL;
+    char *bytes = NULL;
+    size_t size;
+    uwc_sched__settings(config, &settings);
+    *out = uwc_json_object();
+    uwc_status st = uwc_onnx_serialize(graph, &bytes, &size);
+    if (st == UWC_OK) {
+        st = uwc_sched__plan_create(bytes, size, &settings, &plan);
+    }
+    if (st == UWC_OK) {
+        st = uwc_json_set_int(*out, "images", plan->images);
+    }
+    if (st == UWC_OK) {
+        st = fill_memory(plan, settings.cache, *out);
+    }
+    if (st == UWC_OK) {
+        st = uwc_json_set_int(*out, "limit", settings.memory_limit);
+    }
+    uwc_free(&bytes);
+    uwc_sched__plan_destroy(&plan);
     if (st != UWC_OK) {
         uwc_json_release(out);
     }

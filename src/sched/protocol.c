@@ -1,32 +1,47 @@
 /* Frames of the phases, and rank 0's ear for them while all ranks work on shards. */
 #include "sched_impl.h"
 
+#include <string.h>
 #include <unistd.h>
 
 uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) {
     return uwc_comm_send(comm, &(uwc_frame){.peer = peer, .kind = (int)kind, .arg = {first, second}});
 }
 
+enum { PIECE = 4 << 20 }; /* bytes of a file in one frame: memory must not grow with the number of images */
+
 uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) {
     uwc_cache_key key = uwc_sched__key(value, quantized);
-    uwc_frame frame = {.peer = peer, .kind = UWC_MESSAGE_FILE, .arg = {value, quantized, shard}};
-    UWC_TRY(uwc_cache_image(cache, key.text, shard, &frame.payload, &frame.bytes));
-    uwc_status st = uwc_comm_send(comm, &frame);
-    uwc_free(&frame.payload);
-    return st;
+    int64_t from = 0, left = 1;
+    while (left > 0) {
+        uwc_frame frame = {.peer = peer, .kind = UWC_MESSAGE_FILE};
+        UWC_TRY(uwc_cache_piece(cache, key.text, shard, from, PIECE, &frame.payload, &frame.bytes, &left));
+        const int64_t arg[4] = {value, 2 * shard + quantized, from, left};
+        memcpy(frame.arg, arg, sizeof arg);
+        from += (int64_t)frame.bytes;
+        uwc_status st = uwc_comm_send(comm, &frame);
+        uwc_free(&frame.payload);
+        UWC_TRY(st);
+    }
+    return UWC_OK;
+}
+
+bool uwc_sched__ends_shard(const uwc_frame *frame) {
+    return frame->arg[3] == 0;
 }
 
 uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) {
-    bool sound = frame->arg[0] >= 0 && frame->arg[0] < plan->graph->n_values && frame->arg[2] >= 0 && frame->arg[2] < UWC_SHARDS;
-    UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)frame->arg[0], (long long)frame->arg[2]);
-    uwc_cache_key key = uwc_sched__key((int)frame->arg[0], frame->arg[1] != 0);
-    return uwc_cache_store_image(cache, key.text, (int)frame->arg[2], frame->payload, frame->bytes);
+    const int64_t value = frame->arg[0], shard = frame->arg[1] / 2;
+    bool sound = value >= 0 && value < plan->graph->n_values && frame->arg[1] >= 0 && shard < UWC_SHARDS;
+    UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)value, (long long)shard);
+    uwc_cache_key key = uwc_sched__key((int)value, frame->arg[1] % 2 != 0);
+    return uwc_cache_store_piece(cache, key.text, (int)shard, frame->peer, frame->arg[2], frame->payload, frame->bytes, frame->arg[3]);
 }
 
-uwc_status uwc_sched__scratch_open(uwc_scratch *out) {
+uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) {
     *out = (uwc_scratch){0};
     UWC_TRY(uwc_sched__folder_scratch(&out->folder, &out->lock));
-    uwc_status st = uwc_cache_open(out->folder, &out->cache);
+    uwc_status st = uwc_cache_open(out->folder, dtype, &out->cache);
     if (st != UWC_OK) {
         uwc_sched__scratch_close(out);
     }

@@ -52,12 +52,28 @@ typedef struct uwc_settings {
     int64_t samples;
     bool skip;            /* images that cannot be used */
     bool message;         /* transport */
+    uwc_dtype cache;      /* F32 or F16 */
     double unit_deadline; /* seconds, 0: none */
+    int64_t memory_limit; /* bytes of a rank */
 } uwc_settings;
 
 void uwc_sched__settings(const uwc_config *config, uwc_settings *out);
 
 /* ---- plan: the network of a run and its units, the same on every rank (docs/formats/run_directory.md) ------------------------------- */
+
+/* What a unit takes on the rank that solves it. */
+typedef struct uwc_unit_need {
+    int64_t bytes;              /* of the rank */
+    int64_t batch, batch_bytes; /* images per batch, and as uwc_recon_options has it */
+    int layer;                  /* node that needs most, -1: none */
+    int64_t layer_bytes;        /* beside what the unit needs anyway */
+} uwc_unit_need;
+
+/* Upper bounds of the memory of a rank, bytes, by phase; assembly takes less than evaluation. */
+typedef struct uwc_memory {
+    int64_t plan, capture, solve, evaluate;
+    uwc_unit_need *unit; /* [n_units] */
+} uwc_memory;
 
 typedef struct uwc_plan {
     uwc_graph *graph; /* float weights, bits assigned */
@@ -70,11 +86,20 @@ typedef struct uwc_plan {
     int64_t *bad;          /* [n_bad] numbers of calibration images that are left out, ascending */
     int64_t n_bad;
     uint64_t graph_hash;
+    uwc_memory memory;
 } uwc_plan;
 
 /* From a serialized float network. Local. */
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) UWC_MUST_USE;
 void uwc_sched__plan_destroy(uwc_plan **plan);
+/* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
+uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
+/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
+uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) UWC_MUST_USE;
+/* Bytes of all activations of the run, or of those that are not in `cache` (NULL: all). */
+int64_t uwc_sched__cache_bytes(const uwc_plan *plan, uwc_dtype dtype, const uwc_cache *cache);
+/* Errors: IO where the disk that holds `folder` has less room. */
+uwc_status uwc_sched__check_space(const char *folder, int64_t bytes) UWC_MUST_USE;
 /* Runs of about equal work: segment[u] in [0, segments). */
 void uwc_sched__segments(const uwc_partition *partition, const uwc_settings *settings, int *segment);
 /* Whether `unit` reads `value` as the quantized network has it, and whether a later unit does so. */
@@ -210,19 +235,21 @@ uwc_status uwc_sched__unit_path(const uwc_run *run, int unit, char **out) UWC_MU
 
 typedef enum uwc_message {
     UWC_MESSAGE_HELLO = 1, /* to 0: ready for a unit */
-    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of FILE frames that follow */
-    UWC_MESSAGE_FILE,      /* arg = value, quantized, shard; payload = file image of a cache shard */
-    UWC_MESSAGE_RESULT,    /* to 0: arg = unit, microseconds; payload = the unit's file */
-    UWC_MESSAGE_FAILED,    /* to 0: arg = unit; payload = uwc_error */
-    UWC_MESSAGE_SHARD,     /* to 0: arg = shard, which has been worked on */
-    UWC_MESSAGE_STOP,      /* from 0: no more units */
-    UWC_MESSAGE_BYE,       /* to 0: the last frame of this rank in this phase */
+    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of files that follow */
+    UWC_MESSAGE_FILE,   /* arg = value, 2 shard + quantized, from, left; payload = bytes [from, ..) of a cache file, `left` are to come */
+    UWC_MESSAGE_RESULT, /* to 0: arg = unit, microseconds; payload = the unit's file */
+    UWC_MESSAGE_FAILED, /* to 0: arg = unit; payload = uwc_error */
+    UWC_MESSAGE_SHARD,  /* to 0: arg = shard, which has been worked on */
+    UWC_MESSAGE_STOP,   /* from 0: no more units */
+    UWC_MESSAGE_BYE,    /* to 0: the last frame of this rank in this phase */
 } uwc_message;
 
 /* A frame without payload. */
 uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) UWC_MUST_USE;
-/* Ships one shard of the cache, or stores the one that a FILE frame carries (its numbers are checked against the plan). */
+/* Ships one shard of the cache in FILE frames, or stores what such a frame carries (its numbers are checked against the plan). */
 uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) UWC_MUST_USE;
+/* Whether a FILE frame is the last one of its file. */
+bool uwc_sched__ends_shard(const uwc_frame *frame);
 uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) UWC_MUST_USE;
 
 /* A cache in a private folder that goes with it. */
@@ -231,7 +258,7 @@ typedef struct uwc_scratch {
     int lock;
     uwc_cache *cache;
 } uwc_scratch;
-uwc_status uwc_sched__scratch_open(uwc_scratch *out) UWC_MUST_USE;
+uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) UWC_MUST_USE;
 void uwc_sched__scratch_close(uwc_scratch *scratch);
 
 /* Rank 0 of a phase in which every rank works on shards: takes the others' frames until all have said BYE. */
@@ -285,8 +312,9 @@ typedef struct uwc_trial {
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;
-    int threads; /* that decode images */
-    bool skip;   /* images that cannot be used */
+    int64_t batch; /* images, at most 64; 0: from the network alone */
+    int threads;   /* that decode images */
+    bool skip;     /* images that cannot be used */
 } uwc_trial;
 
 /* Every rank counts its shards; *total on rank 0, summed in the order of shards. *bad: images that were left out, to be freed by the

@@ -27,15 +27,16 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                   .equalise = is(config, "reconstruct.equalise", "auto"),
                   .positions = uwc_config_int(config, "reconstruct.positions"),
                   .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
-                  .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST,
-                  .batch_bytes = (int64_t)64 << 20},
+                  .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST},
         .input = input_rule(config),
         .segments = (int)uwc_config_int(config, "reconstruct.segments"),
         .max_layers = (int)uwc_config_int(config, "units.max_layers"),
         .threads = (int)uwc_config_int(config, "run.threads"),
         .samples = uwc_config_int(config, "data.samples"),
         .skip = is(config, "data.on_bad_image", "skip"),
+        .cache = is(config, "run.cache", "float16") ? UWC_F16 : UWC_F32,
         .message = is(config, "run.transport", "message"),
+        .memory_limit = uwc_config_int(config, "run.memory_limit"),
         .unit_deadline = uwc_config_real(config, "run.unit_deadline"),
     };
 }

@@ -16,7 +16,7 @@ int64_t uwc_sched__shard_images(const uwc_plan *plan, int shard) {
 uwc_status uwc_sched__cache_open(const uwc_run *run, uwc_cache **out) {
     char *folder;
     UWC_TRY(uwc_sched__path(run, "cache", &folder));
-    uwc_status st = uwc_cache_open(folder, out);
+    uwc_status st = uwc_cache_open(folder, run->settings.cache, out);
     uwc_free(&folder);
     return st;
 }
@@ -69,7 +69,7 @@ static uwc_status write_part(uwc_unit_stream *s, int output, int shard, int64_t 
         uwc_cache_writer_drop(writer);
         UWC_TRY(uwc_cache_writer_open(s->cache, key.text, shard, s->plan->graph->value[s->output[output]].shape, left, writer));
     }
-    UWC_TRY(uwc_cache_writer_append(*writer, part));
+    UWC_TRY(uwc_error_note(uwc_cache_writer_append(*writer, part), "value %s", s->plan->graph->value[s->output[output]].name));
     return part->shape.dim[0] == left ? uwc_cache_writer_publish(writer) : UWC_OK;
 }
 

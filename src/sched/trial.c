@@ -62,7 +62,7 @@ static uwc_status prepare(run_state *s, const uwc_bad_images *bad) {
     uwc_shape images = uwc_dataset_shape(s->data), input = t->network->value[t->network->input[0]].shape;
     UWC_CHECK(uwc_shape_equal(images, input), UWC_E_SHAPE, "%s: images of %s after preprocessing, the network takes %s", t->data,
               uwc_shape_print(images, have), uwc_shape_print(input, want));
-    s->batch = uwc_graph_batch(t->network, TRIAL_BATCH_BYTES, TRIAL_BATCH_MOST);
+    s->batch = t->batch > 0 ? t->batch : uwc_graph_batch(t->network, TRIAL_BATCH_BYTES, TRIAL_BATCH_MOST);
     UWC_TRY(open_reader(s));
     UWC_TRY(uwc_exec_create(t->network, s->batch, t->backend, &s->exec));
     return t->quantized == NULL ? UWC_OK : uwc_exec_create(t->quantized, s->batch, t->backend, &s->quantized);

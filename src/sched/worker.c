@@ -18,7 +18,9 @@ uwc_status uwc_sched__solve_unit(const uwc_run *run, int unit, uwc_cache *cache,
     UWC_TRY(uwc_sched__stream_open(run->plan, unit, cache, &stream));
     stream.poll = poll;
     stream.poll_self = self;
-    uwc_status st = uwc_recon_unit(stream.graph, &run->settings.recon, &stream.stream, &result);
+    uwc_recon_options options = run->settings.recon;
+    options.batch_bytes = run->plan->memory.unit[unit].batch_bytes;
+    uwc_status st = uwc_recon_unit(stream.graph, &options, &stream.stream, &result);
     if (st == UWC_OK) {
         st = uwc_sched__stream_finish(&stream);
     }
@@ -59,7 +61,7 @@ static uwc_status receive_files(worker *w, int64_t files, uwc_cache *cache, uwc_
         } else if (st == UWC_OK) {
             st = uwc_sched__store_shard(w->run->plan, cache, &frame);
         }
-        files--;
+        files -= frame.kind != UWC_MESSAGE_FILE || uwc_sched__ends_shard(&frame);
         uwc_frame_clear(&frame);
     }
     return st;
@@ -93,7 +95,7 @@ static uwc_status send_failure(worker *w, int unit, uwc_status st) {
 
 static uwc_status solve_with_files(worker *w, int unit, int64_t files, uwc_outcome *outcome) {
     uwc_scratch scratch;
-    uwc_status st = uwc_sched__scratch_open(&scratch);
+    uwc_status st = uwc_sched__scratch_open(w->run->settings.cache, &scratch);
     st = receive_files(w, files, scratch.cache, st);
     if (st == UWC_OK && !w->stopped) {
         st = uwc_sched__solve_unit(w->run, unit, scratch.cache, poll_worker, w, outcome);

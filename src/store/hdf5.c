@@ -26,11 +26,24 @@ hid_t uwc_store__type(uwc_dtype dtype) {
         return H5T_NATIVE_INT32;
     case UWC_I8:
         return H5T_NATIVE_INT8;
+    case UWC_F16: /* see uwc_store__half_type */
     case UWC_U8:
     case UWC_BOOL:
         break;
     }
     return H5T_NATIVE_UINT8;
+}
+
+/* Sign, five bits of exponent, ten of fraction, bias 15, in the byte order of this machine. */
+hid_t uwc_store__half_type(void) {
+    hid_t type = H5Tcopy(H5T_NATIVE_FLOAT);
+    bool made = type >= 0 && H5Tset_fields(type, 15, 10, 5, 0, 10) >= 0 && H5Tset_precision(type, 16) >= 0 && H5Tset_size(type, 2) >= 0 &&
+                H5Tset_ebias(type, 15) >= 0;
+    if (!made) {
+        uwc_store__drop(type, H5Tclose);
+        return H5I_INVALID_HID;
+    }
+    return type;
 }
 
 bool uwc_store__dtype_of(hid_t type, uwc_dtype *dtype, bool *exact) {

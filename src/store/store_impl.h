@@ -13,6 +13,8 @@ void uwc_store__quiet(void);
 void uwc_store__drop(hid_t id, herr_t (*close)(hid_t));
 /* The library's native type of `dtype`, as used in memory and in the files that are written; nothing to close. */
 hid_t uwc_store__type(uwc_dtype dtype);
+/* The same of F16, to be closed; negative on failure. */
+hid_t uwc_store__half_type(void);
 /* The narrowest uwc_dtype that takes the file type (float64 and float16 give F32). False: not a number. `exact`: it is that very type. */
 bool uwc_store__dtype_of(hid_t type, uwc_dtype *dtype, bool *exact);
 /* Words for a file type in messages: "int16", "float64", "string", ... into `text` (at least 32 bytes); returns text. */
@@ -229,6 +231,16 @@ uwc_status uwc_store__jpeg_decode(const char *name, const unsigned char *data, s
 uwc_status uwc_store__png_decode(const char *name, const unsigned char *data, size_t bytes, uwc_store__scratch *scratch,
                                  uwc_store__picture *out);
 
+/* ---- half.c: IEEE half precision, rounded to nearest, ties to even ---- */
+
+#define UWC_STORE__HALF_MOST 65504.0f
+
+/* Of values up to UWC_STORE__HALF_MOST in magnitude. */
+void uwc_store__to_half(const float *from, int64_t count, uint16_t *to);
+void uwc_store__from_half(const uint16_t *from, int64_t count, float *to);
+/* The first value that is larger, infinite or not a number; NULL: there is none. */
+const float *uwc_store__find_beyond_half(const float *value, int64_t count);
+
 /* ---- dataset.c ---- */
 
 struct uwc_dataset {
@@ -255,5 +267,7 @@ int64_t uwc_store__dataset_place(const uwc_dataset *dataset, int64_t image);
 
 /* Exactly `bytes` bytes at `place` of an open file. Errors: IO, FORMAT (truncated) with the path. */
 uwc_status uwc_store__read_at(int file, const char *path, int64_t place, void *to, size_t bytes);
+/* The same the other way round. Errors: IO. */
+uwc_status uwc_store__write_at(int file, const char *path, int64_t place, const void *from, size_t bytes);
 
 #endif

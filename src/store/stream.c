@@ -26,7 +26,10 @@ static hid_t make_large(hid_t file, const uwc_store__array *large) {
     hid_t space = H5Screate_simple(large->shape.rank, dim, NULL), properties = uwc_store__timeless(H5P_DATASET_CREATE);
     H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER);
-    hid_t set = H5Dcreate2(file, large->path, uwc_store__type(large->dtype), space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    hid_t half = large->dtype == UWC_F16 ? uwc_store__half_type() : H5I_INVALID_HID;
+    hid_t set = H5Dcreate2(file, large->path, large->dtype == UWC_F16 ? half : uwc_store__type(large->dtype), space, H5P_DEFAULT,
+                           properties, H5P_DEFAULT);
+    uwc_store__drop(half, H5Tclose);
     uwc_store__drop(properties, H5Pclose);
     uwc_store__drop(space, H5Sclose);
     return set;
@@ -48,22 +51,6 @@ static uwc_status lay_out(uwc_store__stream *stream, hid_t file, const uwc_store
     return UWC_OK;
 }
 
-static uwc_status write_all(uwc_store__stream *stream, const char *from, size_t bytes, int64_t place) {
-    while (bytes > 0) {
-        ssize_t put = pwrite(stream->file, from, bytes, (off_t)place);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            return system_error(stream, "write");
-        }
-        from += put;
-        place += put;
-        bytes -= (size_t)put;
-    }
-    return UWC_OK;
-}
-
 /* Memory ends soon behind the last thing that HDF5 wrote, the file where the last element will end. */
 static uwc_status write_frame(uwc_store__stream *stream, const uwc_store__array *small, int smalls, const uwc_store__array *large) {
     uwc_store__caught caught;
@@ -74,7 +61,7 @@ static uwc_status write_frame(uwc_store__stream *stream, const uwc_store__array 
     if (st == UWC_OK) {
         int64_t head = stream->end > stream->at ? stream->at : caught.end;
         head = head < (int64_t)caught.bytes ? head : (int64_t)caught.bytes;
-        st = write_all(stream, caught.image, (size_t)head, 0);
+        st = uwc_store__write_at(stream->file, stream->temporary, 0, caught.image, (size_t)head);
     }
     if (st == UWC_OK && ftruncate(stream->file, (off_t)caught.end) != 0) {
         st = system_error(stream, "make room");
@@ -109,7 +96,7 @@ done:
 uwc_status uwc_store__stream_append(uwc_store__stream *stream, const void *data, size_t bytes) {
     UWC_CHECK((int64_t)bytes <= stream->end - stream->at, UWC_E_ARG, "%s: %zu bytes more than there is room for", stream->temporary,
               bytes - (size_t)(stream->end - stream->at));
-    UWC_TRY(write_all(stream, data, bytes, stream->at));
+    UWC_TRY(uwc_store__write_at(stream->file, stream->temporary, stream->at, data, bytes));
     stream->at += (int64_t)bytes;
     return UWC_OK;
 }

@@ -3,13 +3,13 @@
 #include <string.h>
 
 size_t uwc_dtype_bytes(uwc_dtype dtype) {
-    static const size_t bytes[] = {[UWC_F32] = 4, [UWC_I64] = 8, [UWC_I32] = 4, [UWC_U8] = 1, [UWC_I8] = 1, [UWC_BOOL] = 1};
+    static const size_t bytes[] = {[UWC_F32] = 4, [UWC_I64] = 8, [UWC_I32] = 4, [UWC_U8] = 1, [UWC_I8] = 1, [UWC_BOOL] = 1, [UWC_F16] = 2};
     return bytes[dtype];
 }
 
 const char *uwc_dtype_name(uwc_dtype dtype) {
-    static const char *const name[] = {
-        [UWC_F32] = "float32", [UWC_I64] = "int64", [UWC_I32] = "int32", [UWC_U8] = "uint8", [UWC_I8] = "int8", [UWC_BOOL] = "bool"};
+    static const char *const name[] = {[UWC_F32] = "float32", [UWC_I64] = "int64", [UWC_I32] = "int32",  [UWC_U8] = "uint8",
+                                       [UWC_I8] = "int8",     [UWC_BOOL] = "bool", [UWC_F16] = "float16"};
     return name[dtype];
 }
 

@@ -23,7 +23,8 @@ refuse "weight_bits" run c.yaml --resume -q --set quantize.weight_bits=4
 # what a run is and how far it came
 expect 0 "$program" inspect c
 says "5 of 5 units done; model.onnx written, metrics.json written"
-says "a rank may use 2.00 GiB (run.memory_limit)"
+says "it may use 2.00 GiB (run.memory_limit)"
+says "cache on disk: 10.8 MiB"
 expect 0 "$program" inspect c --json
 says '"units_done": 5'
 # the file alone gives the accuracy of the run

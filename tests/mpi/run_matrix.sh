@@ -59,3 +59,13 @@ expect_text "\"top1\": $top1[,}]" "evaluate-model gives another top-1 than the r
 ranks 4 run "$inputs" "$scratch/out" data.samples=5 run.transport=message
 expect_status 0 "five images, 4 ranks"
 same_results "$scratch/few" "$scratch/out" "five images"
+
+# The cache in half precision, over both transports.
+"$driver" run "$inputs" "$scratch/half" run.cache=float16 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "float16"; }
+cmp -s "$scratch/half/model.onnx" "$scratch/prefix/model.onnx" && fail "float16 changes nothing: the test sees nothing"
+for transport in shared message; do
+    rm -rf "$scratch/out"
+    ranks 3 run "$inputs" "$scratch/out" run.cache=float16 run.transport=$transport
+    expect_status 0 "float16, $transport"
+    same_results "$scratch/half" "$scratch/out" "float16, $transport"
+done

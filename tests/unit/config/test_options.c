@@ -173,7 +173,7 @@ static void unknown_keys_name_the_nearest(void **state) {
         assert_refused(*state, pair[i][0], "4", wanted);
     }
     /* features that do not exist are no keys */
-    assert_refused(*state, "run.cache", "4", "unknown key");
+    assert_refused(*state, "run.gpu", "4", "unknown key");
     assert_refused(*state, "sweep.samples", "4", "unknown key");
     assert_refused(*state, "quantize", "4", "block");
     assert_int_equal(uwc_config_set(*state, "model"), UWC_E_CONFIG);

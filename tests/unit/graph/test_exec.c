@@ -353,26 +353,37 @@ static void what_cannot_run_is_refused(void **state) {
     uwc_graph_destroy(&graph);
 }
 
-/* Elements alive at the worst moment, by hand; the batch is what fits into the bytes. */
-static void batches_fit_into_memory(void **state) {
+/* A dry executor is right where it makes the buffers of a real one, over any sequence of runs. */
+static void dry_runs_need_what_real_ones_make(void **state) {
     (void)state;
-    uwc_graph *graph = new_graph();
-    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 8, 8)), a = put_conv(graph, "a", x, (conv_form){4, 8, 3, .pad = 1});
-    int r = put_unary(graph, "r", UWC_OP_RELU, a), b = put_conv(graph, "b", r, (conv_form){8, 4, 3, .pad = 1});
-    uwc_op concat = uwc_op_make(UWC_OP_CONCAT);
-    concat.axis = 1;
-    int all = put_op(graph, "all", &concat, (int[]){b, r, b}, 3); /* 256 + 512 + 256 elements beside b and r */
-    must(uwc_graph_add_output(graph, put_conv(graph, "y", all, (conv_form){16, 16, 3, .pad = 1})));
-    must(uwc_graph_finish(graph));
-    const int64_t peak = 4 * 2 * 1024; /* `all` and y */
-    assert_int_equal(uwc_graph_batch(graph, 10 * peak + 1000, 64), 10);
-    assert_int_equal(uwc_graph_batch(graph, 10 * peak - 1000, 64), 9);
-    assert_int_equal(uwc_graph_batch(graph, INT64_C(1) << 40, 64), 64);
-    assert_int_equal(uwc_graph_batch(graph, 1, 64), 1);
-    must(uwc_graph_add_output(graph, a)); /* now `a` (512) has to be kept until the end */
-    assert_int_equal(uwc_graph_batch(graph, 10 * (peak + 4 * 512) + 1000, 64), 10);
-    assert_int_equal(uwc_graph_batch(graph, 10 * (peak + 4 * 512) - 1000, 64), 9);
-    uwc_graph_destroy(&graph);
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        bool quantized = seed % 2 == 0;
+        uwc_graph *graph = random_network(seed, quantized);
+        for (int v = 0; v < graph->n_values; v++) {
+            graph->value[v].activation_bits = graph->value[v].quantizer.bits;
+        }
+        uwc_exec *real, *dry;
+        uwc_tensor *x = random_images(graph->value[graph->input[0]].shape, 5, seed);
+        must(uwc_exec_create(graph, 5, UWC_BACKEND_FAST, &real));
+        must(uwc_exec_create_dry(graph, 5, quantized, &dry));
+        for (int run = 0; run < 6; run++) {
+            int64_t images = 1 + uwc_rng_below(seed, 4, (uint64_t)run, 5);
+            uwc_tensor part = uwc_tensor_images(x, 0, images);
+            const uwc_tensor *fed = &part, *got[2];
+            int fetch[2];
+            for (int i = 0; i < 2; i++) {
+                fetch[i] = graph->node[uwc_rng_below(seed, 5, (uint64_t)(2 * run + i), graph->n_nodes)].out;
+            }
+            must(uwc_exec_run(real, images, graph->input, &fed, 1, fetch, 2, got));
+            must(uwc_exec_run_dry(dry, images, graph->input, 1, fetch, 2));
+            assert_true(uwc_exec_bytes(real) > 0);
+            assert_int_equal(uwc_exec_bytes(dry), uwc_exec_bytes(real));
+        }
+        uwc_exec_destroy(&real);
+        uwc_exec_destroy(&dry);
+        uwc_tensor_destroy(&x);
+        uwc_graph_destroy(&graph);
+    }
 }
 
 int main(void) {
@@ -385,7 +396,7 @@ int main(void) {
         cmocka_unit_test(quantizers_act_on_edges_into_layers_only),
         cmocka_unit_test(refresh_takes_over_new_weights),
         cmocka_unit_test(what_cannot_run_is_refused),
-        cmocka_unit_test(batches_fit_into_memory),
+        cmocka_unit_test(dry_runs_need_what_real_ones_make),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,31 @@ static void slices_give_what_single_runs_give(void **state) {
     uwc_graph_destroy(&graph);
 }
 
+/* A dry executor counts a lane for every slice, and what is fetched. */
+static void dry_runs_need_what_slices_make(void **state) {
+    (void)state;
+    uwc_graph *graph = network();
+    const int64_t most = uwc_graph__slice_images(graph, BATCH), batch = 3 * most;
+    uwc_tensor *x = random_images(graph->value[graph->input[0]].shape, batch, 1);
+    const int fetch[] = {uwc_graph_find_value(graph, "a"), graph->input[0], graph->output[0]};
+    for (int threads = 3; threads >= 1; threads--) {
+        const uwc_tensor *got[3];
+        uwc_exec *exec, *dry;
+        uwc_ops_set_threads(threads);
+        must(uwc_exec_create(graph, batch, UWC_BACKEND_FAST, &exec));
+        must(uwc_exec_create_dry(graph, batch, false, &dry));
+        must(uwc_exec_run(exec, batch, graph->input, &(const uwc_tensor *){x}, 1, fetch, 3, got));
+        must(uwc_exec_run_dry(dry, batch, graph->input, 1, fetch, 3));
+        const int64_t one = CHANNELS * SIDE * SIDE * (int64_t)sizeof(float), results = 2 * batch * one;
+        assert_int_equal(uwc_exec_bytes(exec) - results, (uwc_exec_bytes(dry) - results) / 3 * threads);
+        uwc_exec_destroy(&exec);
+        uwc_exec_destroy(&dry);
+    }
+    uwc_ops_set_threads(2);
+    uwc_tensor_destroy(&x);
+    uwc_graph_destroy(&graph);
+}
+
 /* Fewer images than the executor was made for, down to one. */
 static void fewer_images_run(void **state) {
     (void)state;
@@ -148,6 +173,7 @@ static void slices_depend_on_the_graph_and_the_batch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_give_what_single_runs_give),
+        cmocka_unit_test(dry_runs_need_what_slices_make),
         cmocka_unit_test(fewer_images_run),
         cmocka_unit_test(refresh_reaches_all_slices),
         cmocka_unit_test(errors_come_back_from_threads),

@@ -55,7 +55,7 @@ static void setup(bench *b, const char *folder) {
     }
     memset(b->segment, 0, sizeof b->segment);
     b->plan = (uwc_plan){.graph = b->graph, .partition = b->partition, .segment = b->segment, .maker = b->maker, .images = IMAGES};
-    assert_int_equal(uwc_cache_open(folder, &b->cache), UWC_OK);
+    assert_int_equal(uwc_cache_open(folder, UWC_F32, &b->cache), UWC_OK);
 }
 
 static void teardown(bench *b) {

@@ -5,12 +5,13 @@
 
 #include <cmocka.h>
 
+#include "store_impl.h"
 #include "support/expect.h"
 #include "support/folder.h"
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <uwc/store.h>
 
 enum { CHANNELS = 3, HEIGHT = 4, WIDTH = 5 };
 
@@ -55,6 +56,32 @@ static void check_shard(uwc_cache *cache, const char *key, int shard, int64_t fi
     uwc_tensor_destroy(&found);
 }
 
+/* The whole file image, in pieces of `most` bytes. */
+static char *take_image(uwc_cache *cache, const char *key, int shard, size_t most, size_t *bytes) {
+    char *image = NULL;
+    int64_t capacity = 0, left = 1;
+    *bytes = 0;
+    while (left > 0) {
+        char *piece;
+        size_t length;
+        expect_ok(uwc_cache_piece(cache, key, shard, (int64_t)*bytes, most, &piece, &length, &left));
+        assert_true(length == most || (length < most && left == 0));
+        expect_ok(uwc_grow(&image, &capacity, (int64_t)(*bytes + length), 1));
+        memcpy(image + *bytes, piece, length);
+        *bytes += length;
+        uwc_free(&piece);
+    }
+    return image;
+}
+
+static uwc_status store_image(uwc_cache *cache, const char *key, int shard, const char *image, size_t bytes, size_t most) {
+    for (size_t from = 0; from + most < bytes; from += most) {
+        UWC_TRY(uwc_cache_store_piece(cache, key, shard, 1, (int64_t)from, image + from, most, (int64_t)(bytes - from - most)));
+    }
+    size_t from = bytes == 0 ? 0 : (bytes - 1) / most * most;
+    return uwc_cache_store_piece(cache, key, shard, 1, (int64_t)from, image + from, bytes - from, 0);
+}
+
 /* The shard ends behind `images` images. */
 static void expect_images(uwc_cache *cache, const char *key, int shard, int64_t images) {
     uwc_tensor *tensor;
@@ -66,12 +93,16 @@ static void expect_images(uwc_cache *cache, const char *key, int shard, int64_t 
     uwc_tensor_destroy(&tensor);
 }
 
-static uwc_cache *open_cache(const char *folder, const char *name) {
+static uwc_cache *open_cache_of(uwc_dtype dtype, const char *folder, const char *name) {
     char *path = folder_path(folder, name);
     uwc_cache *cache;
-    expect_ok(uwc_cache_open(path, &cache));
+    expect_ok(uwc_cache_open(path, dtype, &cache));
     uwc_free(&path);
     return cache;
+}
+
+static uwc_cache *open_cache(const char *folder, const char *name) {
+    return open_cache_of(UWC_F32, folder, name);
 }
 
 static void test_given_shards_when_read_in_any_order_expect_images(void **state) {
@@ -152,7 +183,7 @@ static void test_given_same_images_in_other_batches_expect_same_bytes(void **sta
     expect_ok(append(writer, 1, 5));
     expect_ok(uwc_cache_writer_publish(&writer));
     for (int i = 0; i < 2; i++) {
-        expect_ok(uwc_cache_image(cache, "f004", i, &image[i], &bytes[i]));
+        image[i] = take_image(cache, "f004", i, 1 << 20, &bytes[i]);
     }
     assert_int_equal(bytes[0], bytes[1]);
     assert_memory_equal(image[0], image[1], bytes[0]);
@@ -166,21 +197,129 @@ static void test_given_image_when_stored_elsewhere_expect_images(void **state) {
     char *image;
     size_t bytes;
     write_shard(from, "f005", 3, 9);
-    expect_ok(uwc_cache_image(from, "f005", 3, &image, &bytes));
-    expect_ok(uwc_cache_store_image(to, "f005", 3, image, bytes));
+    image = take_image(from, "f005", 3, 1 << 20, &bytes);
+    expect_ok(store_image(to, "f005", 3, image, bytes, 1 << 20));
     check_shard(to, "f005", 3, 2, 7);
     for (size_t length = 0; length < bytes; length += 97) {
-        expect_error(uwc_cache_store_image(to, "f006", 0, image, length), UWC_E_FORMAT, "f006_s00.h5");
+        expect_error(store_image(to, "f006", 0, image, length, 1000), UWC_E_FORMAT, "f006_s00.h5");
         assert_false(uwc_cache_has(to, "f006", 0));
     }
     write_shard(from, "f005", 4, 2);
     uwc_free(&image);
-    expect_ok(uwc_cache_image(from, "f005", 4, &image, &bytes));
-    expect_ok(uwc_cache_store_image(to, "f005", 3, image, bytes)); /* takes the place of the open file */
+    image = take_image(from, "f005", 4, 1 << 20, &bytes);
+    expect_ok(store_image(to, "f005", 3, image, bytes, 1 << 20)); /* takes the place of the open file */
     check_shard(to, "f005", 3, 0, 2);
     expect_images(to, "f005", 3, 2);
     write_shard(to, "f005", 3, 4);
     expect_images(to, "f005", 3, 4);
+    uwc_free(&image);
+    uwc_cache_close(&from);
+    uwc_cache_close(&to);
+}
+
+/* Images whose elements are integers below 2,048 are exact in half precision; through files, file images and a cache of the other type. */
+static void test_given_float16_expect_half_the_bytes_and_exact_small_integers(void **state) {
+    uwc_cache *whole = open_cache(*state, "whole"), *half = open_cache_of(UWC_F16, *state, "half");
+    enum { IMAGES = 2 };
+    char *image, *path = folder_path(*state, "half/f012_s00.h5");
+    size_t bytes[2];
+    write_shard(whole, "f012", 0, IMAGES);
+    write_shard(half, "f012", 0, IMAGES);
+    check_shard(half, "f012", 0, 0, IMAGES);
+    check_shard(half, "f012", 0, 1, 1);
+    image = take_image(whole, "f012", 0, 1 << 20, &bytes[0]);
+    uwc_free(&image);
+    image = take_image(half, "f012", 0, 1 << 20, &bytes[1]);
+    assert_int_equal(bytes[0] - bytes[1], 2 * IMAGES * uwc_shape_count(batch(1)));
+    expect_ok(store_image(whole, "f012", 1, image, bytes[1], 1 << 20));
+    check_shard(whole, "f012", 1, 0, IMAGES);
+    uwc_free(&image);
+    hid_t file;
+    uwc_store__set set;
+    float x[IMAGES * CHANNELS * HEIGHT * WIDTH];
+    expect_ok(uwc_store__open_file(path, &file)); /* and as HDF5 itself reads it */
+    expect_ok(uwc_store__set_open(file, path, "/x", &set));
+    assert_true(H5Tget_class(set.type) == H5T_FLOAT && H5Tget_size(set.type) == 2);
+    expect_ok(uwc_store__set_read(&set, path, "/x", UWC_F32, 0, IMAGES, x));
+    uwc_tensor *wanted = make_images(0, IMAGES);
+    assert_memory_equal(x, wanted->data, sizeof x);
+    uwc_tensor_destroy(&wanted);
+    uwc_store__set_close(&set);
+    uwc_store__drop(file, H5Fclose);
+    uwc_free(&path);
+    uwc_cache_close(&whole);
+    uwc_cache_close(&half);
+}
+
+/* More elements than are converted at a time, in odd batches. */
+static void test_given_large_float16_images_expect_each_rounded(void **state) {
+    enum { ELEMENTS = 20011, IMAGES = 3 };
+    uwc_cache *cache = open_cache_of(UWC_F16, *state, "large");
+    uwc_cache_writer *writer;
+    uwc_tensor *in, *out;
+    expect_ok(uwc_tensor_activation(uwc_shape_2d(IMAGES, ELEMENTS), &in));
+    expect_ok(uwc_tensor_activation(uwc_shape_2d(IMAGES, ELEMENTS), &out));
+    for (int64_t i = 0; i < IMAGES * ELEMENTS; i++) {
+        in->f32[i] = (float)uwc_rng_normal(1, 2, (uint64_t)i);
+    }
+    expect_ok(uwc_cache_writer_open(cache, "f013", 0, uwc_shape_2d(1, ELEMENTS), IMAGES, &writer));
+    uwc_tensor first = uwc_tensor_images(in, 0, 2), last = uwc_tensor_images(in, 2, 1);
+    expect_ok(uwc_cache_writer_append(writer, &first));
+    expect_ok(uwc_cache_writer_append(writer, &last));
+    expect_ok(uwc_cache_writer_publish(&writer));
+    expect_ok(uwc_cache_read(cache, "f013", 0, 0, out));
+    for (int64_t i = 0; i < IMAGES * ELEMENTS; i++) {
+        assert_true(fabsf(out->f32[i] - in->f32[i]) <= fmaxf(fabsf(in->f32[i]) / 2048, 0x1p-25f));
+    }
+    uwc_tensor_destroy(&in);
+    uwc_tensor_destroy(&out);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_value_beyond_float16_expect_error_and_no_shard(void **state) {
+    uwc_cache *cache = open_cache_of(UWC_F16, *state, "beyond");
+    uwc_cache_writer *writer;
+    uwc_tensor *tensor = make_images(0, 1);
+    tensor->f32[7] = -70000;
+    expect_ok(uwc_cache_writer_open(cache, "f014", 0, batch(1), 1, &writer));
+    expect_error(uwc_cache_writer_append(writer, tensor), UWC_E_VALUE, "-70000, float16 ends at 65504: use run.cache: float32");
+    expect_error(uwc_cache_writer_publish(&writer), UWC_E_ARG, "0 of 1");
+    assert_false(uwc_cache_has(cache, "f014", 0));
+    uwc_tensor_destroy(&tensor);
+    uwc_cache_close(&cache);
+}
+
+/* Any size of pieces, two senders at the same time, and an order that is not theirs. */
+static void test_given_pieces_expect_images_when_the_last_has_come(void **state) {
+    uwc_cache *from = open_cache(*state, "whole_file"), *to = open_cache(*state, "pieces");
+    size_t bytes, again;
+    write_shard(from, "f015", 0, 9);
+    char *image = take_image(from, "f015", 0, 1 << 20, &bytes);
+    const size_t most[] = {77, bytes / 2, bytes - 1, bytes, bytes + 1};
+    for (size_t k = 0; k < sizeof most / sizeof most[0]; k++) {
+        char *same = take_image(from, "f015", 0, most[k], &again);
+        assert_true(again == bytes && memcmp(same, image, bytes) == 0);
+        uwc_free(&same);
+        expect_ok(store_image(to, "f015", (int)k, image, bytes, most[k]));
+        check_shard(to, "f015", (int)k, 0, 9);
+    }
+    const int64_t half = (int64_t)bytes / 2, rest = (int64_t)bytes - half;
+    for (int sender = 1; sender <= 2; sender++) {
+        expect_ok(uwc_cache_store_piece(to, "f016", 0, sender, 0, image, (size_t)half, rest));
+    }
+    for (int sender = 1; sender <= 2; sender++) {
+        assert_true(uwc_cache_has(to, "f016", 0) == (sender == 2));
+        expect_ok(uwc_cache_store_piece(to, "f016", 0, sender, half, image + half, (size_t)rest, 0));
+        check_shard(to, "f016", 0, 0, 9);
+    }
+    expect_ok(uwc_cache_store_piece(to, "f017", 0, 1, 0, image, (size_t)half, rest));
+    expect_error(uwc_cache_store_piece(to, "f017", 0, 1, half + 1, image + half, (size_t)rest, 0), UWC_E_FORMAT, "does not come next");
+    expect_error(uwc_cache_store_piece(to, "f017", 0, 1, half, image + half, (size_t)rest, 0), UWC_E_IO, "f017_s00.h5");
+    assert_false(uwc_cache_has(to, "f017", 0));
+    char *piece;
+    int64_t left;
+    expect_error(uwc_cache_piece(from, "f015", 0, (int64_t)bytes + 1, 1, &piece, &again, &left), UWC_E_ARG, "no byte");
+    expect_error(uwc_cache_piece(from, "f018", 0, 0, 1, &piece, &again, &left), UWC_E_NOTFOUND, "f018_s00.h5");
     uwc_free(&image);
     uwc_cache_close(&from);
     uwc_cache_close(&to);
@@ -229,7 +368,7 @@ static void test_given_truncated_or_foreign_files_expect_format_error(void **sta
     char *path = folder_path(*state, "broken/f008_s00.h5"), *image;
     size_t bytes;
     write_shard(cache, "f008", 0, 5);
-    expect_ok(uwc_cache_image(cache, "f008", 0, &image, &bytes));
+    image = take_image(cache, "f008", 0, 1 << 20, &bytes);
     uwc_cache_close(&cache);
     for (size_t length = 0; length < bytes; length += length < 1024 ? 13 : 211) {
         expect_no_read(*state, path, image, length);
@@ -329,6 +468,10 @@ int main(void) {
         cmocka_unit_test(test_given_activation_expect_physical_and_logical_shape_in_file),
         cmocka_unit_test(test_given_same_images_in_other_batches_expect_same_bytes),
         cmocka_unit_test(test_given_image_when_stored_elsewhere_expect_images),
+        cmocka_unit_test(test_given_float16_expect_half_the_bytes_and_exact_small_integers),
+        cmocka_unit_test(test_given_large_float16_images_expect_each_rounded),
+        cmocka_unit_test(test_given_value_beyond_float16_expect_error_and_no_shard),
+        cmocka_unit_test(test_given_pieces_expect_images_when_the_last_has_come),
         cmocka_unit_test(test_given_misuse_expect_errors),
         cmocka_unit_test(test_given_truncated_or_foreign_files_expect_format_error),
         cmocka_unit_test(test_given_killed_writer_expect_no_shard),

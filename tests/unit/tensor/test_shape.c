@@ -14,8 +14,8 @@ static void test_given_types_expect_bytes_and_names(void **state) {
         uwc_dtype dtype;
         size_t bytes;
         const char *name;
-    } type[] = {{UWC_F32, 4, "float32"}, {UWC_I64, 8, "int64"}, {UWC_I32, 4, "int32"},
-                {UWC_U8, 1, "uint8"},    {UWC_I8, 1, "int8"},   {UWC_BOOL, 1, "bool"}};
+    } type[] = {{UWC_F32, 4, "float32"}, {UWC_I64, 8, "int64"}, {UWC_I32, 4, "int32"},  {UWC_U8, 1, "uint8"},
+                {UWC_I8, 1, "int8"},     {UWC_BOOL, 1, "bool"}, {UWC_F16, 2, "float16"}};
     for (size_t i = 0; i < sizeof type / sizeof type[0]; i++) {
         assert_int_equal(uwc_dtype_bytes(type[i].dtype), type[i].bytes);
         assert_string_equal(uwc_dtype_name(type[i].dtype), type[i].name);

@@ -1,0 +1,149 @@
+/* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, step.c, gather.c, second_order.c and errors.c. */
+#include "recon_impl.h"
+
+/* Sums alive at the worst moment of gathering: the finished folds, and of the last one half its tree and two of its shards. */
+enum { PARTIALS = UWC_FOLDS - 1 + 3 };
+_Static_assert(UWC_FOLD_SHARDS == 4, "PARTIALS is for a tree over four shards");
+
+static int64_t more(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* One reconstruction, tried without data. */
+typedef struct trial {
+    const uwc_graph *unit;
+    const uwc_recon_options *options;
+    int64_t images, batch;
+    uwc_exec *real, *quantized, *nearest;
+    int *fetch;
+} trial;
+
+static uwc_status open_trial(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, trial *t) {
+    *t = (trial){.unit = unit, .options = options, .images = images, .batch = uwc_recon__batch(unit, options)};
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, false, &t->real));
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->quantized));
+    UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->nearest));
+    return uwc_calloc(unit->n_values, sizeof *t->fetch, &t->fetch);
+}
+
+static void close_trial(trial *t) {
+    uwc_exec_destroy(&t->real);
+    uwc_exec_destroy(&t->quantized);
+    uwc_exec_destroy(&t->nearest);
+    uwc_free(&t->fetch);
+}
+
+/* A path on the batches of a pass over `most` images: those of the largest shard and of the smallest one. */
+static uwc_status run_pass(const trial *t, uwc_exec *exec, int64_t most, const int *fetch, int n) {
+    const uwc_stream stream = {.images = t->images};
+    for (int shard = 0; shard < UWC_SHARDS; shard += UWC_SHARDS - 1) {
+        const int64_t count = uwc_recon__images(&stream, shard, most).count, first = count < t->batch ? count : t->batch;
+        if (first > 0) {
+            UWC_TRY(uwc_exec_run_dry(exec, first, t->unit->input, t->unit->n_inputs, fetch, n));
+        }
+        if (count % t->batch > 0) {
+            UWC_TRY(uwc_exec_run_dry(exec, count % t->batch, t->unit->input, t->unit->n_inputs, fetch, n));
+        }
+    }
+    return UWC_OK;
+}
+
+static void geometry_of(const trial *t, const uwc_node *node, uwc_geometry *out) {
+    const uwc_value *value = t->unit->value;
+    uwc_recon__geometry(&node->op, value[node->in[0]].shape, value[node->in[1]].shape, value[node->out].shape, out);
+}
+
+static uwc_sample sample_of(const trial *t, const uwc_geometry *g) {
+    return uwc_recon__sample(t->options->positions, t->images, g->images * g->out_height * g->out_width);
+}
+
+/* Both paths for the statistics of a layer, and the quantized one for its step. */
+static uwc_status run_layer(trial *t, int index) {
+    const uwc_node *node = &t->unit->node[index];
+    uwc_geometry g;
+    uwc_aim aim;
+    int n = 0;
+    geometry_of(t, node, &g);
+    const int64_t images = sample_of(t, &g).images;
+    UWC_TRY(run_pass(t, t->quantized, UWC_LOOK_IMAGES, node->in, 1));
+    UWC_TRY(uwc_recon__aim(t->unit, index, t->options->target, &aim));
+    t->fetch[n++] = node->in[0];
+    for (int i = 0; i < aim.n_others; i++) {
+        if (!aim.other_float[i]) {
+            t->fetch[n++] = aim.other[i];
+        }
+    }
+    uwc_recon__aim_clear(&aim);
+    UWC_TRY(run_pass(t, t->real, images, t->fetch, n));
+    return run_pass(t, t->quantized, images, t->fetch, n);
+}
+
+static uwc_status run_unit(trial *t) {
+    const uwc_graph *unit = t->unit;
+    const bool nearest = t->options->method == UWC_METHOD_NEAREST;
+    for (int i = 0; i < unit->n_nodes && !nearest; i++) {
+        if (uwc_op_is_weighted(unit->node[i].op.kind)) {
+            UWC_TRY(run_layer(t, i));
+        }
+    }
+    UWC_TRY(run_pass(t, t->quantized, t->images, unit->output, unit->n_outputs));
+    UWC_TRY(run_pass(t, t->real, UWC_LOOK_IMAGES, unit->output, unit->n_outputs));
+    return nearest ? UWC_OK : run_pass(t, t->nearest, UWC_LOOK_IMAGES, unit->output, unit->n_outputs);
+}
+
+/* Beside the paths, while a layer is worked on: its sums and what makes them, the choice of its ridge, its solution. */
+static int64_t layer_bytes(const trial *t, const uwc_node *node) {
+    const int64_t real = (int64_t)sizeof(float), wide = (int64_t)sizeof(double);
+    uwc_geometry g;
+    geometry_of(t, node, &g);
+    const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
+    const int64_t sums = wide * g.groups * order * (order + g.rows);
+    if (t->options->method == UWC_METHOD_NEAREST) {
+        return weights;
+    }
+    int64_t in = uwc_shape_count(t->unit->value[node->in[0]].shape), out = uwc_shape_count(t->unit->value[node->out].shape);
+    int64_t rows = t->batch * (real * (in + out) + wide * sample_of(t, &g).positions);
+    int64_t gather = rows + uwc_recon__outputs_bytes(&g) + uwc_recon__scratch_bytes(&g) + PARTIALS * sums;
+    int64_t ridge = wide * weights + UWC_FOLDS * sums + uwc_recon__choose_ridge_bytes(g.rows, n);
+    int64_t metric = (wide + 2 * real) * n * n, round = 2 * real * n * n + uwc_recon__round_rows_bytes(g.rows, n);
+    int64_t solve = wide * weights + sums + 2 * own + more(wide * order * order, more(metric, round));
+    return 2 * weights + more(uwc_recon__choose_quantizer_bytes(), more(gather, more(ridge, solve)));
+}
+
+static int64_t input_bytes(const trial *t) {
+    int64_t count = 0;
+    for (int i = 0; i < t->unit->n_inputs; i++) {
+        count += uwc_shape_count(t->unit->value[t->unit->input[i]].shape);
+    }
+    return 2 * count * t->batch * (int64_t)sizeof(float);
+}
+
+static void add_bytes(const trial *t, uwc_recon_need *out) {
+    const int64_t weights = uwc_graph_constant_bytes(t->unit);
+    const bool nearest = t->options->method == UWC_METHOD_NEAREST;
+    *out = (uwc_recon_need){.batch = t->batch, .node = -1};
+    for (int i = 0; i < t->unit->n_nodes; i++) {
+        int64_t bytes = uwc_op_is_weighted(t->unit->node[i].op.kind) ? layer_bytes(t, &t->unit->node[i]) : 0;
+        if (bytes > out->layer_bytes) {
+            out->layer_bytes = bytes;
+            out->node = i;
+        }
+    }
+    int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
+    int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
+    int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
+    out->bytes = paths + kernels + 2 * weights + weights / 2 + more(out->layer_bytes, last); /* and integers, of two results */
+}
+
+uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) {
+    trial t;
+    uwc_status st = open_trial(unit, options, images, &t);
+    if (st == UWC_OK) {
+        st = run_unit(&t);
+    }
+    if (st == UWC_OK) {
+        add_bytes(&t, out);
+    }
+    close_trial(&t);
+    return st;
+}
