@@ -262,7 +262,7 @@ static void the_ridge_is_that_of_brute_force(void **state) {
     assert_true(different >= 5); /* the cases are not all of one kind */
 }
 
-/* Of many rows every second is looked at: the others do not matter, these do. */
+/* Of many rows every fourth is looked at: the odd ones do not matter, some of the even ones do. */
 static void some_of_many_rows_choose_the_ridge(void **state) {
     (void)state;
     static const int64_t each[UWC_FOLDS] = {40, 40, 40, 40};
@@ -271,7 +271,7 @@ static void some_of_many_rows_choose_the_ridge(void **state) {
         for (int64_t i = 0; i < own.count * 200; i++) {
             own.y[i] += i % 2 == first ? 20 * uwc_rng_normal(3, 9, (uint64_t)i) : 0;
         }
-        assert_true(first == 0 ? chosen(&own) >= 10 : chosen(&own) == 0.003);
+        assert_true(first == 0 ? chosen(&own) >= 1 : chosen(&own) == 0.003);
         free_samples(&own);
     }
 }
