@@ -76,7 +76,8 @@ static void runs_are_those_of_the_unit(void **state) {
         for (int64_t count = 1; count <= 3; count++) {
             const uwc_tensor *got;
             must(uwc_recon__paths_load(&paths, (uwc_images){2, 5, count}, quantized == 0, quantized == 1));
-            must(uwc_recon__paths_run(&paths, quantized == 1 ? paths.run_quantized : paths.run_float, quantized == 1, unit->output, 1, &got));
+            must(uwc_recon__paths_run(&paths, quantized == 1 ? paths.run_quantized : paths.run_float, quantized == 1, unit->output, 1,
+                                      &got));
             assert_int_equal(got->shape.dim[0], count);
             for (int64_t i = 0; i < count; i++) {
                 uwc_tensor one = uwc_tensor_images(got, i, 1), wanted = uwc_tensor_images(all, 2 + 5 * i, 1);
