@@ -87,6 +87,7 @@ def check_quantized(network, exporter, folder, size):
 data: {{calibration: calibration.npy, evaluation: others.npy, samples: {CALIBRATION}, preprocess: {{scale: 1, mean: 0, std: 1}}}}
 quantize: {{weight_bits: 8, activation_bits: 8}}
 reconstruct: {{method: {method}}}
+run: {{memory_limit: 8GiB}}
 """)
     call(os.environ["UWC_PROGRAM"], "run", folder / "run.yaml", "-o", folder / "run", "-q")
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
