@@ -106,8 +106,9 @@ void uwc_graph_measure(const uwc_graph *graph, uwc_graph_sizes *out);
 
 typedef struct uwc_exec uwc_exec;
 
-/* Prepares the graph (borrowed, must not change but through uwc_exec_refresh) for batches of at most `batch` images. Kernels are made once
- * per batch size in use. Local. */
+/* Prepares the graph (borrowed, must not change but through uwc_exec_refresh) for batches of at most `batch` images. A large batch runs in
+ * slices that stay in the cache, each thread (of those set now) with an executor of its own: what comes out is the same at any number of
+ * threads. Kernels are made once per slice size in use and thread. Local. */
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) UWC_MUST_USE;
 void uwc_exec_destroy(uwc_exec **exec);
 /* Runs on n images: feeds and fetches are values of the graph. Only nodes between feeds and fetches run; a fed value is not recomputed.

@@ -205,8 +205,8 @@ static uwc_status put_gelu(const writer *w) {
     return UWC_OK;
 }
 
-/* Axis `axis` to the end, or back from there. */
-static uwc_status put_turned(const writer *w, bool back, const char *output, const char *input) {
+/* Axis `axis` to the end, or back from there: node `name`. */
+static uwc_status put_turned(const writer *w, bool back, const char *name, const char *output, const char *input) {
     uwc_onnx__node *node;
     int64_t perm[UWC_MAX_RANK];
     int last = w->in.rank - 1, axis = w->op->axis;
@@ -215,20 +215,22 @@ static uwc_status put_turned(const writer *w, bool back, const char *output, con
         perm[back ? from : i] = back ? i : from;
     }
     perm[back ? axis : last] = back ? last : axis;
-    UWC_TRY(put_step(w, "Transpose", output, input, &node));
+    UWC_TRY(uwc_onnx__new_node(w->ex, "Transpose", name, output, &node));
+    UWC_TRY(uwc_onnx__add_input(w->ex, node, input));
     return uwc_onnx__put_ints(w->ex, node, "perm", perm, w->in.rank);
 }
 
 /* ONNX normalises the last axes alone. */
 static uwc_status put_layer_norm(const writer *w) {
     const char *read = uwc_onnx__read_name(w->ex, w->node, 0), *output = w->ex->graph->value[w->node->out].name, *constant;
-    char *there, *back = NULL;
+    char *there, *back = NULL, *last = NULL;
     bool turned = w->op->axis != w->in.rank - 1;
     uwc_onnx__node *node;
     if (turned) {
         UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "turned", &there));
         UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "normal", &back));
-        UWC_TRY(put_turned(w, false, there, read));
+        UWC_TRY(uwc_onnx__fresh_name(w->ex, output, "back", &last)); /* the node's own name stays with the normalisation */
+        UWC_TRY(put_turned(w, false, there, there, read));
         read = there;
     }
     UWC_TRY(uwc_onnx__new_node(w->ex, "LayerNormalization", w->node->name, turned ? back : output, &node));
@@ -239,7 +241,7 @@ static uwc_status put_layer_norm(const writer *w) {
     }
     UWC_TRY(uwc_onnx__put_float(w->ex, node, "epsilon", w->op->epsilon));
     w->ex->opset = w->ex->opset < 17 ? 17 : w->ex->opset;
-    return turned ? put_turned(w, true, output, back) : UWC_OK;
+    return turned ? put_turned(w, true, last, output, back) : UWC_OK;
 }
 
 /* Operators with nothing but inputs and at most one attribute. */

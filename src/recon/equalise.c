@@ -12,19 +12,22 @@
 /* Layers `from` and `to` (nodes), and the activation that `to` reads. */
 typedef struct link {
     int from, to, value;
-    float bound; /* of the Clip on the way, or INFINITY */
+    float bound;   /* of the Clip on the way, or INFINITY */
+    bool averaged; /* the activation is a mean of what comes before */
 } link;
 
-static bool commutes(const uwc_op *op, float *bound) {
+static bool commutes(const uwc_op *op, link *way) {
     switch (op->kind) {
     case UWC_OP_RELU:
     case UWC_OP_MAX_POOL:
+        return true;
     case UWC_OP_AVERAGE_POOL:
     case UWC_OP_GLOBAL_AVERAGE_POOL:
+        way->averaged = true;
         return true;
-    case UWC_OP_CLIP:
-        *bound = fminf(*bound, op->high);
-        return op->low == 0 && op->high > 0;
+    case UWC_OP_CLIP: /* the range of means does not tell how near to the bound its numbers come */
+        way->bound = fminf(way->bound, op->high);
+        return op->low == 0 && op->high > 0 && !way->averaged;
     default:
         return false;
     }
@@ -33,6 +36,16 @@ static bool commutes(const uwc_op *op, float *bound) {
 /* Every input channel has rows of its own. */
 static bool is_depthwise(const uwc_graph *unit, const uwc_node *node) {
     return node->op.kind == UWC_OP_CONV && node->op.group > 1 && unit->value[node->in[1]].shape.dim[1] == 1;
+}
+
+/* No other node reads its weights and bias. */
+static bool owns_constants(const uwc_graph *unit, int node) {
+    for (int k = 1; k < unit->node[node].n_in; k++) {
+        if (uwc_recon__only_reader(unit, unit->node[node].in[k]) != node) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool find_link(const uwc_graph *unit, int to, link *out) {
@@ -47,9 +60,9 @@ static bool find_link(const uwc_graph *unit, int to, link *out) {
         }
         if (unit->node[node].op.kind == UWC_OP_CONV) {
             out->from = node;
-            return true;
+            return owns_constants(unit, node) && owns_constants(unit, to);
         }
-        if (!commutes(&unit->node[node].op, &out->bound)) {
+        if (!commutes(&unit->node[node].op, out)) {
             return false;
         }
         value = unit->node[node].in[0];
@@ -98,11 +111,8 @@ static void scale_layers(const uwc_graph *graph, const link *l, const double *fa
         }
     }
     for (int64_t o = 0; o < b.dim[0]; o++) {
-        for (int64_t i = 0; i < b.dim[1]; i++) {
-            for (int64_t k = 0; k < area; k++) {
-                float *w = &cols[(o * b.dim[1] + i) * area + k];
-                *w = (float)((double)*w / factor[o / group_rows * b.dim[1] + i]);
-            }
+        for (int64_t k = 0; k < area; k++) {
+            cols[o * area + k] = (float)((double)cols[o * area + k] / factor[o / group_rows]);
         }
     }
 }
@@ -119,7 +129,7 @@ static void choose_factors(const link *l, int64_t channels, const double *tops, 
     }
     range = isfinite(l->bound) ? (double)l->bound : range;
     for (int64_t c = 0; c < channels; c++) {
-        factor[c] = factor[c] > 0 ? fmin(fmax(range / factor[c], 1 / MOST), MOST) : 1;
+        factor[c] = factor[c] > 0 ? fmin(range / factor[c], MOST) : 1;
     }
 }
 

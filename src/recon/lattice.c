@@ -12,7 +12,6 @@
 
 enum { SWEEPS = 50, BLOCK = 32 };
 
-/* to[k][lane] += factor[lane] * g[k] for k < count. */
 UWC_VECTOR static void add_outer(float *to, const float *factor, const float *g, int64_t count, int64_t lanes) {
     for (int64_t k = 0; k < count; k++) {
         for (int64_t l = 0; l < lanes; l++) {
@@ -21,8 +20,12 @@ UWC_VECTOR static void add_outer(float *to, const float *factor, const float *g,
     }
 }
 
-/* to[k][lane] += sum over the columns j of a block of factor[j][lane] * g[j][k], for k < count; rows of g are `stride` apart. */
-static uwc_status add_block(float *to, const float *factor, const float *g, int64_t stride, int64_t columns, int64_t count, int64_t lanes) {
+void uwc_recon__add_outer(float *to, const float *factor, const float *g, int64_t count, int64_t lanes) {
+    add_outer(to, factor, g, count, lanes);
+}
+
+uwc_status uwc_recon__add_block(float *to, const float *factor, const float *g, int64_t stride, int64_t columns, int64_t count,
+                                int64_t lanes) {
     return count > 0 ? uwc_sgemm(true, false, count, lanes, columns, g, stride, factor, lanes, 1, to, lanes) : UWC_OK;
 }
 
@@ -49,7 +52,7 @@ uwc_status uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes) {
             round_column(work + j * L, lanes, u[j], lanes->level + j * L, error + j * L);
             add_outer(work + (j + 1) * L, error + j * L, u + j + 1, end - j - 1, L);
         }
-        UWC_TRY(add_block(work + end * L, error + first * L, metric->U + first * n + end, n, end - first, n - end, L));
+        UWC_TRY(uwc_recon__add_block(work + end * L, error + first * L, metric->U + first * n + end, n, end - first, n - end, L));
     }
     return UWC_OK;
 }
@@ -101,8 +104,8 @@ static uwc_status sweep(const uwc_metric *metric, uwc_lanes *lanes, bool *any) {
         }
         if (moved) {
             const float *change = lanes->change + first * L, *g = metric->G + first * n;
-            UWC_TRY(add_block(lanes->slope, change, g, n, end - first, first, L));
-            UWC_TRY(add_block(lanes->slope + end * L, change, g + end, n, end - first, n - end, L));
+            UWC_TRY(uwc_recon__add_block(lanes->slope, change, g, n, end - first, first, L));
+            UWC_TRY(uwc_recon__add_block(lanes->slope + end * L, change, g + end, n, end - first, n - end, L));
             *any = true;
         }
     }

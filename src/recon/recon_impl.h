@@ -135,6 +135,19 @@ uwc_status uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_
 void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes);
 /* Takes over the lanes whose loss is lower than what is kept. */
 void uwc_recon__keep(const uwc_metric *metric, uwc_lanes *lanes);
+/* to[k][lane] += factor[lane] * g[k] for k < count. */
+void uwc_recon__add_outer(float *to, const float *factor, const float *g, int64_t count, int64_t lanes);
+/* to[k][lane] += sum over the columns j of a block of factor[j][lane] * g[j][k], for k < count; rows of g are `stride` apart. */
+uwc_status uwc_recon__add_block(float *to, const float *factor, const float *g, int64_t stride, int64_t columns, int64_t count,
+                                int64_t lanes) UWC_MUST_USE;
+
+/* Working memory of the search that keeps several roundings of a row, [n][UWC_BEAM_LANES] each. */
+enum { UWC_BEAM_LANES = 48 };
+typedef struct uwc_beam {
+    float *work, *level, *error;
+} uwc_beam;
+/* As uwc_recon__round, from several of the best partial roundings at a time. */
+uwc_status uwc_recon__round_beam(const uwc_metric *metric, uwc_lanes *lanes, uwc_beam *beam) UWC_MUST_USE;
 /* All rows W* [rows, n+1] into `out`. */
 uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) UWC_MUST_USE;
 

@@ -112,19 +112,25 @@ static void add_square(const uwc_statistics *s, int64_t group, double factor, co
     }
 }
 
+/* Positions in the other folds than `held`. */
+static int64_t training_count(uwc_statistics *const *folds, int held) {
+    int64_t count = 0;
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        count += k == held ? 0 : folds[k]->count;
+    }
+    return count;
+}
+
 static void load_holdout(uwc_statistics *const *folds, int64_t group, int held, const double *w0, holdout *h) {
     const int64_t order = h->n + 1;
-    double count = 0;
-    for (int k = 0; k < UWC_FOLDS; k++) {
-        count += k == held ? 0 : (double)folds[k]->count;
-    }
+    const double share = 1 / (double)training_count(folds, held);
     memset(h->A, 0, (size_t)(order * order) * sizeof(double));
     memset(h->Y, 0, (size_t)(h->rows * order) * sizeof(double));
     memset(h->held_Y, 0, (size_t)(h->rows * order) * sizeof(double));
     for (int k = 0; k < UWC_FOLDS; k++) {
-        add_cross(folds[k], group, k == held ? 1 : 1 / count, h, k == held ? h->held_Y : h->Y);
+        add_cross(folds[k], group, k == held ? 1 : share, h, k == held ? h->held_Y : h->Y);
         if (k != held) {
-            add_square(folds[k], group, 1 / count, h);
+            add_square(folds[k], group, share, h);
         }
     }
     h->held_A = folds[held]->A + group * order * order;
@@ -164,6 +170,9 @@ uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w
     }
     uwc_status st = open_holdout(folds[0], &h);
     for (int held = 0; held < UWC_FOLDS && st == UWC_OK; held++) {
+        if (folds[held]->count == 0 || training_count(folds, held) == 0) {
+            continue; /* few images do not fill every fold */
+        }
         for (int64_t group = 0; group < folds[0]->groups && st == UWC_OK; group++) {
             st = add_errors(folds, w0, group, held, &h, error);
         }

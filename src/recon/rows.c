@@ -86,7 +86,7 @@ static void take_best(const rows_job *job, uwc_lanes *lanes, double (*loss)[UWC_
     }
 }
 
-static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lanes) {
+static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lanes, uwc_beam *beam) {
     const bool fine = job->out->bits >= FINE_BITS;
     double loss[STARTS][UWC_MOST_LANES];
     int zero[UWC_MOST_LANES];
@@ -95,7 +95,7 @@ static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lan
     UWC_TRY(uwc_recon__pull(job->metric, lanes));
     for (int k = 0; k < (fine ? 1 : DESCENTS); k++) {
         take_best(job, lanes, loss);
-        UWC_TRY(uwc_recon__round(job->metric, lanes));
+        UWC_TRY(fine ? uwc_recon__round(job->metric, lanes) : uwc_recon__round_beam(job->metric, lanes, beam));
         for (int refits = fine ? 0 : REFITS; refits >= 0; refits--) {
             UWC_TRY(uwc_recon__descend(job->metric, lanes));
             uwc_recon__keep(job->metric, lanes);
@@ -114,24 +114,39 @@ static int64_t lanes_per_block(int64_t rows) {
     return (lanes + UWC_LANE_ALIGN - 1) / UWC_LANE_ALIGN * UWC_LANE_ALIGN;
 }
 
-enum { ARRAYS = 6 }; /* of a block */
+/* What one block of rows works with. */
+typedef struct desk {
+    uwc_lanes lanes;
+    uwc_beam beam;
+} desk;
+
+enum { LANES = 6, BEAMS = 3 }; /* arrays of each */
+
+static int64_t desk_elements(int64_t n, int64_t count) {
+    return n * (LANES * count + BEAMS * UWC_BEAM_LANES);
+}
 
 int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n) {
     const int64_t count = lanes_per_block(rows), blocks = (rows + count - 1) / count;
-    return (blocks < AT_ONCE ? blocks : AT_ONCE) * ARRAYS * n * count * (int64_t)sizeof(float);
+    return (blocks < AT_ONCE ? blocks : AT_ONCE) * desk_elements(n, count) * (int64_t)sizeof(float);
 }
 
-static uwc_status make_lanes(int64_t n, int64_t blocks, int64_t count, uwc_lanes **lanes, float **memory) {
+static uwc_status make_desks(int64_t n, int64_t desks, int64_t count, desk **out, float **memory) {
     *memory = NULL;
-    UWC_TRY(uwc_calloc(blocks, sizeof **lanes, lanes));
-    UWC_TRY(uwc_calloc(blocks * ARRAYS * n * count, sizeof **memory, memory));
+    UWC_TRY(uwc_calloc(desks, sizeof **out, out));
+    UWC_TRY(uwc_calloc(desks * desk_elements(n, count), sizeof **memory, memory));
     float *at = *memory;
-    for (int64_t b = 0; b < blocks; b++) {
-        uwc_lanes *own = &(*lanes)[b];
-        float **array[ARRAYS] = {&own->target, &own->pull, &own->level, &own->slope, &own->change, &own->kept};
-        own->count = count;
-        for (int k = 0; k < ARRAYS; k++, at += n * count) {
-            *array[k] = at;
+    for (int64_t d = 0; d < desks; d++) {
+        uwc_lanes *lanes = &(*out)[d].lanes;
+        uwc_beam *beam = &(*out)[d].beam;
+        float **of_lanes[LANES] = {&lanes->target, &lanes->pull, &lanes->level, &lanes->slope, &lanes->change, &lanes->kept};
+        float **of_beam[BEAMS] = {&beam->work, &beam->level, &beam->error};
+        lanes->count = count;
+        for (int k = 0; k < LANES; k++, at += n * count) {
+            *of_lanes[k] = at;
+        }
+        for (int k = 0; k < BEAMS; k++, at += n * UWC_BEAM_LANES) {
+            *of_beam[k] = at;
         }
     }
     return UWC_OK;
@@ -140,18 +155,18 @@ static uwc_status make_lanes(int64_t n, int64_t blocks, int64_t count, uwc_lanes
 uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) {
     const int64_t count = lanes_per_block(out->rows), blocks = (out->rows + count - 1) / count;
     const rows_job job = {metric, w, out->rows, asymmetric, out};
-    uwc_lanes *lanes = NULL;
+    desk *desks = NULL;
     float *memory = NULL;
     int64_t failed = 0;
-    uwc_status st = make_lanes(metric->n, blocks < AT_ONCE ? blocks : AT_ONCE, count, &lanes, &memory);
+    uwc_status st = make_desks(metric->n, blocks < AT_ONCE ? blocks : AT_ONCE, count, &desks, &memory);
     for (int64_t base = 0; base < blocks && st == UWC_OK && failed == 0; base += AT_ONCE) {
         int64_t now = blocks - base < AT_ONCE ? blocks - base : AT_ONCE;
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
         for (int64_t b = 0; b < now; b++) {
-            failed += solve_lanes(&job, (base + b) * count, &lanes[b]) != UWC_OK;
+            failed += solve_lanes(&job, (base + b) * count, &desks[b].lanes, &desks[b].beam) != UWC_OK;
         }
     }
-    uwc_free(&lanes);
+    uwc_free(&desks);
     uwc_free(&memory);
     UWC_CHECK(failed == 0, UWC_E_LIBRARY, "products of %lld columns", (long long)metric->n);
     return st;

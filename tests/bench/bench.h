@@ -111,6 +111,7 @@ static inline bool bench_arguments(int argc, char **argv, double *seconds, int64
         fprintf(stderr, "usage: %s [seconds per row [images]]\n", argv[0]);
         return false;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* rows appear as they are done */
     uwc_ops_set_threads(1);
     return true;
 }

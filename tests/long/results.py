@@ -10,11 +10,11 @@ from pathlib import Path
 import harness as h
 
 CIFAR, IMAGENET = [(8, 8), (4, 32), (4, 4), (3, 3), (2, 4)], [(8, 8), (4, 32), (4, 8), (3, 32), (3, 8), (4, 4)]
-NETWORKS = {  # title, settings
-    "mobilenetv2": ("MobileNetV2 on ImageNet", IMAGENET),
-    "resnet20": ("ResNet-20", CIFAR),
-    "resnet32": ("ResNet-32", CIFAR),
-    "resnet8": ("resnet8", CIFAR),
+NETWORKS = {  # title, settings, columns
+    "mobilenetv2": ("MobileNetV2 on ImageNet, asymmetric weights", IMAGENET, 2),
+    "resnet20": ("ResNet-20", CIFAR, 3),
+    "resnet32": ("ResNet-32", CIFAR, 3),
+    "resnet8": ("resnet8", CIFAR, 3),
 }
 METHODS = {  # column: settings
     "nearest": {"reconstruct_method": "nearest"},
@@ -29,7 +29,7 @@ STEPS = {  # what is left out or put in: settings
     "layer targets (`reconstruct.target=layer`)": {"reconstruct_target": "layer"},
     "256 images (`data.samples=256`)": {"data_samples": 256},
     "float16 cache (`run.cache=float16`)": {"run_cache": "float16"},
-    "asymmetric weights (`quantize.weights=asymmetric`)": {"quantize_weights": "asymmetric"},
+    "symmetric weights (`quantize.weights=symmetric`)": {"quantize_weights": "symmetric"},
 }
 STEP_SETTINGS = [(3, 8), (4, 4)]  # of MobileNetV2
 PAGE = h.ROOT / "docs/results.md"
@@ -54,15 +54,16 @@ def rows(header, lines):
 
 
 def table(network):
-    title, settings = NETWORKS[network]
+    title, settings, columns = NETWORKS[network]
+    methods = dict(list(METHODS.items())[:columns])
     lines, float_top1 = [], 0.0
     for weight_bits, activation_bits in settings:
         cells = []
-        for chosen in METHODS.values():
+        for chosen in methods.values():
             text, float_top1 = cell(network, weight_bits, activation_bits, chosen)
             cells.append(text)
         lines.append([f"W{weight_bits}A{activation_bits}", *cells])
-    return f"### {title}: float top-1 {100 * float_top1:.2f} %\n\n" + rows(["setting", *METHODS], lines)
+    return f"### {title}: float top-1 {100 * float_top1:.2f} %\n\n" + rows(["setting", *methods], lines)
 
 
 def steps():

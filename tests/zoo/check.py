@@ -2,9 +2,10 @@
 """Checks a network of the zoo against ONNX Runtime, with seeded constants and images.
 
 check.py float NETWORK EXPORTER      the outputs agree to 1e-4 of the largest
-check.py quantized NETWORK EXPORTER  W8A8 on 32 images: the error of the logits on 8 others is below 0.02 of their variance, and ONNX Runtime makes the same error from the written file (not
-                                     the same numbers: where a level falls the other way, the next layer sees a step). Networks of many parameters, whose
-                                     reconstruction would take an hour, have their weights rounded to the nearest level.
+check.py quantized NETWORK EXPORTER  W8A8 on 32 images: the error of the logits on 8 others is below 0.02 of their variance, and ONNX
+                                     Runtime makes the same error from the written file (not the same numbers: where a level falls the
+                                     other way, the next layer sees a step). Networks of many parameters, whose reconstruction would take
+                                     an hour, have their weights rounded to the nearest level.
 Needs numpy and onnxruntime. The environment names the programs `uwc` (UWC_PROGRAM) and `zoo` (UWC_ZOO), and a scratch folder (UWC_SCRATCH).
 """
 import json
@@ -20,7 +21,7 @@ import onnxruntime
 HERE = Path(__file__).resolve().parent
 SCRATCH = Path(os.environ["UWC_SCRATCH"])
 CALIBRATION, OTHERS = 32, 8
-MANY = 5_000_000
+MANY = 10_000_000
 
 
 def images(count, size, seed):

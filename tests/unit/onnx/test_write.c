@@ -74,6 +74,60 @@ static uwc_graph *all_operators(void) {
     return graph;
 }
 
+static uint64_t read_number(const uint8_t **at) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = *(*at)++;
+        number |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            break;
+        }
+    }
+    return number;
+}
+
+/* The next field `wanted` of a protobuf message that lies in [*at, end), which has lengths and plain numbers only in front of it. */
+static bool next_field(const uint8_t **at, const uint8_t *end, uint64_t wanted, const uint8_t **data, size_t *size) {
+    while (*at < end) {
+        uint64_t key = read_number(at), number = read_number(at);
+        if ((key & 7) == 2) {
+            *data = *at;
+            *size = (size_t)number;
+            *at += number;
+            if (key >> 3 == wanted) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Other runtimes refuse two nodes of one name. */
+static void names_of_nodes_are_unique(void **state) {
+    (void)state;
+    enum { GRAPH = 7, NODE = 1, NAME = 3, MOST = 256 };
+    uwc_graph *graph = all_operators();
+    char *bytes, *seen[MOST];
+    size_t size, n = 0;
+    assert_int_equal(uwc_onnx_serialize(graph, &bytes, &size), UWC_OK);
+    const uint8_t *at = (const uint8_t *)bytes, *inner = NULL, *node = NULL, *name = NULL;
+    assert_true(next_field(&at, at + size, GRAPH, &inner, &size));
+    for (const uint8_t *end = inner + size; next_field(&inner, end, NODE, &node, &size);) {
+        assert_true(next_field(&node, node + size, NAME, &name, &size) && size > 0 && n < MOST);
+        seen[n] = strndup((const char *)name, size);
+        for (size_t i = 0; i < n; i++) {
+            assert_string_not_equal(seen[i], seen[n]);
+        }
+        n++;
+    }
+    assert_true((int)n > graph->n_nodes);
+    while (n > 0) {
+        free(seen[--n]);
+    }
+    uwc_free(&bytes);
+    uwc_graph_destroy(&graph);
+}
+
 static void every_operator_reads_back_equal(void **state) {
     (void)state;
     uwc_graph *graph = all_operators();
@@ -322,6 +376,7 @@ int main(void) {
         cmocka_unit_test(quantized_graph_reads_back_equal),
         cmocka_unit_test(quantized_parts_come_back),
         cmocka_unit_test(quantized_matmul_reads_back_equal),
+        cmocka_unit_test(names_of_nodes_are_unique),
         cmocka_unit_test(clip_of_the_network_stays),
         cmocka_unit_test(clip_ends_are_levels),
         cmocka_unit_test(bias_stays_exact),

@@ -50,11 +50,70 @@ static void members_divide_the_shards(void **state) {
     assert_int_equal(end, UWC_SHARDS);
 }
 
+/* Those of a shard that `most` over all shards leaves: at even distances, inside the shard, and all where there are no more. */
+static void check_images(int64_t images, int64_t most) {
+    const uwc_stream stream = {.images = images};
+    const int64_t share = most / UWC_SHARDS + (most % UWC_SHARDS != 0);
+    int64_t taken = 0;
+    for (int shard = 0; shard < UWC_SHARDS; shard++) {
+        const uwc_images got = uwc_recon__images(&stream, shard, most);
+        int64_t first, all;
+        uwc_shard_range(images, shard, &first, &all);
+        assert_int_equal(got.first, first);
+        assert_int_equal(got.count, all < share ? all : share);
+        assert_true(got.step >= 1);
+        if (got.count > 0) {
+            int64_t behind = first + all - 1 - (got.first + (got.count - 1) * got.step); /* images behind the last one */
+            assert_true(behind >= 0);
+            assert_true(behind < got.step + got.count); /* the next step would lead out, but for what the division leaves */
+            assert_true(all > share || got.step == 1);
+        }
+        taken += got.count;
+    }
+    assert_true(taken / UWC_SHARDS <= share);
+    assert_true(images <= most ? taken == images : taken >= most - UWC_SHARDS);
+}
+
+static void images_of_shards_are_evenly_spread(void **state) {
+    (void)state;
+    static const int64_t most[] = {1, 15, 16, 17, 100, 128, 1000, INT64_MAX};
+    for (int64_t images = 1; images < 300; images++) {
+        for (size_t k = 0; k < sizeof most / sizeof most[0]; k++) {
+            check_images(images, most[k]);
+        }
+        check_images(images, images);
+    }
+    const uwc_stream stream = {.images = 1600};
+    const uwc_images got = uwc_recon__images(&stream, 3, 40); /* 100 images per shard, 3 of them wanted */
+    assert_int_equal(got.first, 300);
+    assert_int_equal(got.step, 33);
+    assert_int_equal(got.count, 3);
+}
+
+/* Parts of any length are the whole, in order. */
+static void parts_are_the_whole(void **state) {
+    (void)state;
+    const uwc_images whole = {.first = 7, .step = 5, .count = 11};
+    for (int64_t length = 1; length < 14; length++) {
+        int64_t seen = 0;
+        for (int64_t at = 0; at < whole.count; at += length) {
+            const uwc_images part = uwc_recon__images_part(whole, at, length);
+            assert_in_range(part.count, 1, length);
+            for (int64_t i = 0; i < part.count; i++) {
+                assert_int_equal(part.first + i * part.step, 7 + 5 * seen++);
+            }
+        }
+        assert_int_equal(seen, whole.count);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shards_cover_the_images_in_order),
         cmocka_unit_test(large_counts_do_not_overflow),
         cmocka_unit_test(members_divide_the_shards),
+        cmocka_unit_test(images_of_shards_are_evenly_spread),
+        cmocka_unit_test(parts_are_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

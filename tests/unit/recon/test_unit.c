@@ -301,8 +301,9 @@ static void layers_that_share_weights_are_solved_apart(void **state) {
 
 static void few_images_are_enough(void **state) {
     (void)state;
-    static const int64_t count[] = {1, 2, 5, 15, 16, 17, 33, 100};
-    const uwc_recon_options options = default_options();
+    static const int64_t count[] = {1, 2, 5, 15, 17, 33};
+    uwc_recon_options options = default_options();
+    options.ridge = 0; /* from what is held out, where anything can be */
     for (size_t k = 0; k < sizeof count / sizeof count[0]; k++) {
         uwc_graph *unit = with_bits(residual_unit(), 4, 4);
         field images = new_field(unit, count[k], 1, 0.05);
