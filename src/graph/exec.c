@@ -23,8 +23,6 @@ struct uwc_exec {
     const uwc_graph *graph;
     bool dry, quantizes; /* dry: counts buffers and has none, as if values with bits had quantizers or as if none had */
     int64_t batch;
-    int64_t parts;                    /* of a dry one: slices of a batch, each in a lane of its own; `batch` is one slice */
-    int64_t *result, result_capacity; /* of a dry one with several parts: elements of what is fetched, by place */
     uwc_backend backend;
     kernels size[SIZES];
     int oldest; /* the slot of `size` that is replaced next */
@@ -40,13 +38,14 @@ struct uwc_exec {
     uwc_slices *slices;    /* does the work where the batch has more than one slice, else NULL */
 };
 
-/* Without slices. */
-static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
+static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend backend, bool dry, bool quantizes, uwc_exec **out) {
     *out = NULL;
+    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
     uwc_exec *exec;
     UWC_TRY(uwc_calloc(1, sizeof *exec, &exec));
     exec->graph = graph;
-    exec->parts = 1;
+    exec->dry = dry;
+    exec->quantizes = quantizes;
     exec->batch = batch;
     exec->backend = backend;
     exec->n_nodes = graph->n_nodes;
@@ -62,6 +61,9 @@ static uwc_status create(const uwc_graph *graph, int64_t batch, uwc_backend back
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(uwc_kernel *), &exec->size[i].kernel), fail);
         UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof(bool), &exec->size[i].counted), fail);
     }
+    if (uwc_graph__slice_images(graph, batch) < batch) {
+        UWC_TRY_GOTO(st, uwc_graph__slices_create(exec, graph, batch, dry, &exec->slices), fail);
+    }
     *out = exec;
     return UWC_OK;
 fail:
@@ -70,48 +72,33 @@ fail:
 }
 
 uwc_status uwc_exec_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_exec **out) {
-    *out = NULL;
-    UWC_CHECK(batch >= 1, UWC_E_ARG, "batch of %lld images", (long long)batch);
-    UWC_TRY(create(graph, batch, backend, out));
-    if (uwc_graph__slice_images(graph, batch) == batch) {
-        return UWC_OK;
-    }
-    uwc_status st = uwc_graph__slices_create(graph, batch, backend, &(*out)->slices);
-    if (st != UWC_OK) {
-        uwc_exec_destroy(out);
-    }
-    return st;
+    return create(graph, batch, backend, false, false, out);
 }
 
 uwc_status uwc_exec_create_dry(const uwc_graph *graph, int64_t batch, bool quantized, uwc_exec **out) {
-    const int64_t slice = uwc_graph__slice_images(graph, batch);
-    UWC_TRY(create(graph, slice, UWC_BACKEND_FAST, out));
-    (*out)->dry = true;
-    (*out)->quantizes = quantized;
-    (*out)->parts = (batch + slice - 1) / slice;
-    return UWC_OK;
+    return create(graph, batch, UWC_BACKEND_FAST, true, quantized, out);
+}
+
+uwc_status uwc_graph__exec_slice(const uwc_exec *exec, int64_t images, uwc_exec **out) {
+    return create(exec->graph, images, exec->backend, exec->dry, exec->quantizes, out);
 }
 
 int64_t uwc_exec_bytes(const uwc_exec *exec) {
-    int64_t count = 0, results = 0;
+    int64_t count = 0;
     for (int i = 0; i < exec->n_buffers; i++) {
         count += exec->pool[i].count;
     }
-    for (int64_t i = 0; i < exec->result_capacity; i++) {
-        results += exec->result[i];
-    }
-    int64_t bytes = (exec->parts * count + results) * (int64_t)sizeof(float);
-    return exec->slices == NULL ? bytes : bytes + uwc_graph__slices_bytes(exec->slices);
+    return count * (int64_t)sizeof(float) + (exec->slices == NULL ? 0 : uwc_graph__slices_bytes(exec->slices));
 }
 
 int64_t uwc_exec_kernel_bytes(const uwc_exec *exec) {
-    int64_t bytes = 0;
+    int64_t bytes = exec->slices == NULL ? 0 : uwc_graph__slices_kernel_bytes(exec->slices);
     for (int s = 0; s < SIZES; s++) {
         for (int i = 0; i < exec->n_nodes; i++) {
             bytes += exec->size[s].counted[i] ? uwc_graph__kernel_bytes(exec->graph, i) : 0;
         }
     }
-    return exec->parts * bytes;
+    return bytes;
 }
 
 static void drop_kernels(uwc_exec *exec, kernels *size) {
@@ -137,7 +124,6 @@ void uwc_exec_destroy(uwc_exec **out) {
         uwc_free(&exec->pool[i].data);
     }
     uwc_free(&exec->pool);
-    uwc_free(&exec->result);
     uwc_free(&exec->wanted);
     uwc_free(&exec->uses);
     uwc_free(&exec->held);
@@ -369,23 +355,11 @@ uwc_status uwc_exec_run(uwc_exec *exec, int64_t images, const int *feed, const u
     return UWC_OK;
 }
 
-/* Memory for what is fetched from several slices, as in slices.c. */
-static uwc_status count_results(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
-    UWC_TRY(uwc_grow(&exec->result, &exec->result_capacity, n_fetches, sizeof *exec->result));
-    for (int i = 0; i < n_fetches; i++) {
-        int64_t count = images * uwc_shape_count(exec->graph->value[fetch[i]].shape);
-        for (int k = 0; k < n_feeds; k++) {
-            count = feed[k] == fetch[i] ? 0 : count;
-        }
-        exec->result[i] = exec->result[i] < count ? count : exec->result[i];
-    }
-    return UWC_OK;
-}
-
-static uwc_status run_slice_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
+uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
     uwc_tensor *fed = NULL;
     const uwc_tensor **feeds = NULL, **fetched = NULL;
     uwc_status st;
+    assert(exec->dry);
     UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *fed, &fed), done);
     UWC_TRY_GOTO(st, uwc_calloc(n_feeds, sizeof *feeds, &feeds), done);
     UWC_TRY_GOTO(st, uwc_calloc(n_fetches, sizeof *fetched, &fetched), done);
@@ -400,16 +374,4 @@ done:
     uwc_free(&feeds);
     uwc_free(&fetched);
     return st;
-}
-
-uwc_status uwc_exec_run_dry(uwc_exec *exec, int64_t images, const int *feed, int n_feeds, const int *fetch, int n_fetches) {
-    assert(exec->dry);
-    const int64_t parts = (images + exec->batch - 1) / exec->batch, most = (images + parts - 1) / parts;
-    if (exec->parts > 1) {
-        UWC_TRY(count_results(exec, images, feed, n_feeds, fetch, n_fetches));
-    }
-    if (images / parts < most) {
-        UWC_TRY(run_slice_dry(exec, images / parts, feed, n_feeds, fetch, n_fetches));
-    }
-    return run_slice_dry(exec, most, feed, n_feeds, fetch, n_fetches);
 }

@@ -21,6 +21,7 @@ typedef struct result {
 
 struct uwc_slices {
     const uwc_graph *graph;
+    bool dry;     /* counts only, as its executors do */
     int64_t most; /* images of one slice */
     lane *lane;
     int n_lanes;
@@ -58,16 +59,17 @@ void uwc_graph__slices_destroy(uwc_slices **slices) {
     uwc_free(slices);
 }
 
-uwc_status uwc_graph__slices_create(const uwc_graph *graph, int64_t batch, uwc_backend backend, uwc_slices **out) {
+uwc_status uwc_graph__slices_create(const uwc_exec *exec, const uwc_graph *graph, int64_t batch, bool dry, uwc_slices **out) {
     uwc_slices *own;
     UWC_TRY(uwc_calloc(1, sizeof *own, &own));
     own->graph = graph;
+    own->dry = dry;
     own->most = uwc_graph__slice_images(graph, batch);
     const int64_t parts = (batch + own->most - 1) / own->most, threads = omp_get_max_threads();
-    const int lanes = (int)(parts < threads ? parts : threads);
+    const int lanes = (int)(parts < threads || dry ? parts : threads);
     uwc_status st = uwc_calloc(lanes, sizeof *own->lane, &own->lane);
     while (st == UWC_OK && own->n_lanes < lanes) {
-        st = uwc_exec_create(graph, own->most, backend, &own->lane[own->n_lanes++].exec);
+        st = uwc_graph__exec_slice(exec, own->most, &own->lane[own->n_lanes++].exec);
     }
     if (st != UWC_OK) {
         uwc_graph__slices_destroy(&own);
@@ -83,6 +85,14 @@ int64_t uwc_graph__slices_bytes(const uwc_slices *slices) {
     }
     for (int64_t i = 0; i < slices->result_capacity; i++) {
         bytes += slices->result[i].count * (int64_t)sizeof(float);
+    }
+    return bytes;
+}
+
+int64_t uwc_graph__slices_kernel_bytes(const uwc_slices *slices) {
+    int64_t bytes = 0;
+    for (int i = 0; i < slices->n_lanes; i++) {
+        bytes += uwc_exec_kernel_bytes(slices->lane[i].exec);
     }
     return bytes;
 }
@@ -115,7 +125,7 @@ static uwc_status make_results(const job *run) {
         if (feed < 0 && to->count < count) {
             uwc_free(&to->data);
             to->count = 0;
-            UWC_TRY(uwc_calloc(count, sizeof(float), &to->data));
+            UWC_TRY(own->dry ? UWC_OK : uwc_calloc(count, sizeof(float), &to->data));
             to->count = count;
         }
         to->view = uwc_tensor_view(UWC_F32, shape, uwc_shape_layout(shape), feed < 0 ? to->data : run->fed[feed]->f32);
@@ -125,7 +135,7 @@ static uwc_status make_results(const job *run) {
 
 static void keep_results(const job *run, const uwc_tensor *const *fetched, int64_t first) {
     for (int i = 0; i < run->n_fetches; i++) {
-        if (find_feed(run, run->fetch[i]) < 0) {
+        if (find_feed(run, run->fetch[i]) < 0 && !run->slices->dry) {
             uwc_tensor to = uwc_tensor_images(&run->slices->result[i].view, first, fetched[i]->shape.dim[0]);
             memcpy(to.f32, fetched[i]->f32, uwc_tensor_bytes(&to));
         }
@@ -143,7 +153,7 @@ static uwc_status run_slices(const job *run, uwc_exec *exec, int64_t begin, int6
     for (int64_t part = begin; part < end; part++) {
         int64_t first = part * run->images / run->parts, count = (part + 1) * run->images / run->parts - first;
         for (int i = 0; i < run->n_feeds; i++) {
-            view[i] = uwc_tensor_images(run->fed[i], first, count);
+            view[i] = uwc_tensor_images(run->fed[i], run->slices->dry ? 0 : first, count);
             fed[i] = &view[i];
         }
         UWC_TRY_GOTO(st, uwc_exec_run(exec, count, run->feed, fed, run->n_feeds, run->fetch, run->n_fetches, fetched), done);
@@ -158,7 +168,7 @@ done:
 
 static void run_lane(const job *run, int index, int lanes) {
     lane *own = &run->slices->lane[index];
-    if (lanes > 1) {
+    if (lanes > 1 && !run->slices->dry) {
         uwc_ops_set_threads(1); /* of this thread's kernels; ends with the parallel region */
     }
     own->status = run_slices(run, own->exec, index * run->parts / lanes, (index + 1) * run->parts / lanes);
@@ -172,7 +182,7 @@ uwc_status uwc_graph__slices_run(uwc_slices *slices, int64_t images, const int *
     job run = {slices, images, (images + slices->most - 1) / slices->most, feed, fetch, fed, n_feeds, n_fetches};
     const int lanes = (int)(run.parts < slices->n_lanes ? run.parts : slices->n_lanes);
     UWC_TRY(make_results(&run));
-#pragma omp parallel for schedule(static, 1) num_threads(lanes) if (lanes > 1)
+#pragma omp parallel for schedule(static, 1) num_threads(lanes) if (lanes > 1 && !slices->dry)
     for (int i = 0; i < lanes; i++) {
         run_lane(&run, i, lanes);
     }

@@ -71,10 +71,10 @@ def compare(name, few, many):
 
 def growth():
     data = ASSETS / "datasets/cifar10_test5000.h5"
-    peaks = [run("resnet20", fresh(f"memory/r{n}"), settings(data_calibration=data, data_samples=n))["peak_rss_bytes"] for n in (256, 4096)]
+    peaks = [run("resnet20", fresh(f"memory/r{n}"), settings(data_calibration=data, data_samples=n, data_evaluation=""))["peak_rss_bytes"] for n in (256, 4096)]
     compare("ResNet-20", *peaks)
     images = repeated_images(4096)
-    more = settings(data_calibration=images, run_cache="float16", reconstruct_positions=16)
+    more = settings(data_calibration=images, run_cache="float16")
     folder = fresh("memory/plan")
     peaks = []
     for n in (256, 4096):
