@@ -39,16 +39,18 @@ static void load_lanes(const rows_job *job, int64_t first, uwc_lanes *lanes, int
     }
 }
 
-static void store_lanes(const rows_job *job, int64_t first, const uwc_lanes *lanes, const int *zero) {
+static uwc_status store_lanes(const rows_job *job, int64_t first, const uwc_lanes *lanes, const int *zero) {
     const int64_t n = job->metric->n, L = lanes->count;
     for (int64_t l = 0; l < L && first + l < job->rows; l++) {
         int64_t row = first + l;
+        UWC_CHECK(isfinite(lanes->kept_loss[l]), UWC_E_MATH, "row %lld is too large for single precision", (long long)row);
         job->out->scale[row] = lanes->kept_scale[l];
         job->out->zero[row] = zero[l];
         for (int64_t j = 0; j < n; j++) {
             job->out->q[row * n + job->metric->order[j]] = (int8_t)((int)lanes->kept[j * L + l] + zero[l]);
         }
     }
+    return UWC_OK;
 }
 
 static int starts_of(const rows_job *job) {
@@ -104,8 +106,7 @@ static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lan
             }
         }
     }
-    store_lanes(job, first, lanes, zero);
-    return UWC_OK;
+    return store_lanes(job, first, lanes, zero);
 }
 
 /* Blocks of about equally many rows. */
@@ -168,6 +169,6 @@ uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool
     }
     uwc_free(&desks);
     uwc_free(&memory);
-    UWC_CHECK(failed == 0, UWC_E_LIBRARY, "products of %lld columns", (long long)metric->n);
+    UWC_CHECK(failed == 0, UWC_E_MATH, "%lld columns are too many or their numbers too large", (long long)metric->n);
     return st;
 }
