@@ -62,6 +62,9 @@ def test(arguments):
     h.require(top1 >= least - 1e-9, f"top-1 {top1} is below {least}")
     h.require(nmse <= most, f"logit NMSE {nmse} is above {most}")
     h.require(cost <= COST_ALARM, f"{cost:.1f} forward passes are above {COST_ALARM}")
+    peak = metrics["peak_rss_bytes"]
+    print(f"peak memory {peak >> 20} MiB")
+    h.require(peak < 1 << 30, f"{peak} bytes of memory")
     again = h.evaluate(folder / "model.onnx", config, h.ASSETS / data)
     h.require(again == top1, f"`uwc evaluate` says {again}, the run said {top1}")
     check_onnx_runtime(folder, config)
