@@ -39,6 +39,19 @@ void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t
  * where no value is negative. Deterministic. Local. */
 uwc_status uwc_quantizer_search(int bits, const float *x, int64_t count, uwc_quantizer *out) UWC_MUST_USE;
 
+/* ---- learning ------------------------------------------------------------------------------------------------------------------ */
+
+/* keep[i] = 1 with probability `part`, else 0, from (seed, stream, i) alone. Local. */
+void uwc_drop_mask(uint64_t seed, uint64_t stream, double part, int64_t count, uint8_t *keep);
+/* out[i] = x[i] where keep[i], else its fake quantization; in place allowed. Local. */
+void uwc_quantizer_apply_but(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, int64_t count, float *out);
+/* Gradients of uwc_quantizer_apply_but (keep NULL: of uwc_quantizer_apply) from grad_out: rounding is passed straight through, values that
+ * are clipped pass nothing. grad_x (NULL: not wanted; may be grad_out unless `accumulate`) is overwritten or, with `accumulate`, added to;
+ * *grad_scale, *grad_zero by the scale and by the zero point taken as a real number. The sums are the same at any number of threads.
+ * Errors: NOMEM. Source: Esser et al., "Learned step size quantization", ICLR 2020, equations 3 and 5. Local. */
+uwc_status uwc_quantizer_backward(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, const float *grad_out, int64_t count,
+                                  float *grad_x, bool accumulate, double *grad_scale, double *grad_zero) UWC_MUST_USE;
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #include <uwc/base.h>
 #include <uwc/config.h>
 #include <uwc/eval.h>
+#include <uwc/gradient.h>
 #include <uwc/graph.h>
 #include <uwc/json.h>
 #include <uwc/linalg.h>

@@ -244,4 +244,36 @@ uwc_status uwc_recon__solve_node(uwc_paths *paths, int node, const uwc_recon_opt
 /* Nearest rounding of one node's weights. */
 uwc_status uwc_recon__nearest_node(const uwc_graph *graph, int node, uwc_weights **out) UWC_MUST_USE;
 
+/* ---- descent on a unit's output error -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct uwc_adam {
+    int64_t count, steps;
+    float *first, *second; /* moments [count] */
+} uwc_adam;
+
+uwc_status uwc_recon__adam_open(int64_t count, uwc_adam *out) UWC_MUST_USE;
+void uwc_recon__adam_close(uwc_adam *adam);
+/* Moves x [count] against its gradient, each element by about `rate`. */
+void uwc_recon__adam_step(uwc_adam *adam, const float *grad, double rate, float *x);
+
+/* Batches of `size` images: what descent looks at, and, of the shards that are held out, what its result is judged by. */
+typedef struct uwc_minibatch {
+    uwc_paths *paths; /* borrowed; NULL: closed */
+    int64_t size;
+    int64_t *train, n_train, *judge, n_judge; /* images */
+    int64_t *image;                           /* [size] of the present batch */
+    uwc_tensor **input;                       /* [n_inputs] of the unit in the quantized network */
+    uwc_tensor **target;                      /* [n_outputs] of the float unit */
+    const uwc_tensor **got;                   /* private */
+} uwc_minibatch;
+
+bool uwc_recon__held_out(int shard);
+uwc_status uwc_recon__minibatch_open(uwc_paths *paths, int64_t size, uwc_minibatch *out) UWC_MUST_USE;
+void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
+/* The batch of a step: images drawn from (seed, step). */
+uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
+/* Batch `at` of the images that are held out; the first ones come again behind the last. */
+uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+
 #endif

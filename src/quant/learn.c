@@ -1,0 +1,117 @@
+/* Fake quantization while it is learned: some values are left float, and gradients go back through it. */
+#include <uwc/quant.h>
+
+#include <uwc/vector.h>
+
+#include <math.h>
+
+enum { PART = 8192 };
+
+/* A hash of 32 bits with low bias, cheap enough for every activation of every step. Source: Wellons, "Prospecting for hash functions",
+ * 2018, the two-round function 16-21f0aaad-15-d35a2d97-15. */
+UWC_VECTOR static void draw(uint32_t key, uint32_t first, uint32_t limit, int64_t count, uint8_t *keep) {
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t x = (first + (uint32_t)i) ^ key;
+        x = (x ^ x >> 16) * UINT32_C(0x21f0aaad);
+        x = (x ^ x >> 15) * UINT32_C(0xd35a2d97);
+        x ^= x >> 15;
+        keep[i] = x < limit;
+    }
+}
+
+void uwc_drop_mask(uint64_t seed, uint64_t stream, double part, int64_t count, uint8_t *keep) {
+    const double bound = part * 4294967296.0;
+    const uint32_t limit = bound >= 4294967295.0 ? UINT32_MAX : bound > 0 ? (uint32_t)bound : 0;
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < count; first += PART) {
+        uint32_t key = uwc_rng_u32(seed, stream, (uint64_t)first);
+        draw(key, (uint32_t)first, limit, count - first < PART ? count - first : PART, keep + first);
+    }
+}
+
+UWC_VECTOR static void apply_but(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, int64_t count, float *out) {
+    const float scale = quantizer->scale, zero = (float)quantizer->zero;
+    const float least = -zero, most = (float)((1 << quantizer->bits) - 1) - zero;
+    for (int64_t i = 0; i < count; i++) {
+        float level = rintf(x[i] / scale);
+        level = level < least ? least : level;
+        level = level > most ? most : level;
+        out[i] = keep[i] != 0 ? x[i] : scale * level;
+    }
+}
+
+void uwc_quantizer_apply_but(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, int64_t count, float *out) {
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < count; first += PART) {
+        apply_but(quantizer, x + first, keep + first, count - first < PART ? count - first : PART, out + first);
+    }
+}
+
+/* One part: sums in lanes of a fixed order. `pass` receives what goes on to x. */
+UWC_VECTOR static void backward(const uwc_quantizer *quantizer, const float *x, const float *grad, int64_t count, float *pass, double *by) {
+    enum { LANES = 16 };
+    const float scale = quantizer->scale, zero = (float)quantizer->zero;
+    const float least = -zero, most = (float)((1 << quantizer->bits) - 1) - zero;
+    float by_scale[LANES] = {0}, by_zero[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (int k = 0; k < LANES; k++) {
+            float real = x[i + k] / scale, level = rintf(real), g = grad[i + k];
+            float end = level < least ? least : most;
+            int clipped = level < least || level > most;
+            by_scale[k] += g * (clipped ? end : level - real);
+            by_zero[k] -= clipped ? g * scale : 0;
+            pass[i + k] = clipped ? 0 : g;
+        }
+    }
+    for (; i < count; i++) {
+        float real = x[i] / scale, level = rintf(real), g = grad[i];
+        bool clipped = level < least || level > most;
+        by_scale[0] += g * (clipped ? (level < least ? least : most) : level - real);
+        by_zero[0] -= clipped ? g * scale : 0;
+        pass[i] = clipped ? 0 : g;
+    }
+    for (int k = 0; k < LANES; k++) {
+        by[0] += (double)by_scale[k];
+        by[1] += (double)by_zero[k];
+    }
+}
+
+/* Kept values let their gradient through and none to the step: it is taken out here and put back in `finish`. */
+static void take_kept(const uint8_t *keep, const float *grad, int64_t count, float *out) {
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = keep != NULL && keep[i] != 0 ? 0 : grad[i];
+    }
+}
+
+static void finish(const uint8_t *keep, const float *grad, const float *pass, int64_t count, float *grad_x, bool accumulate) {
+    for (int64_t i = 0; i < count; i++) {
+        float g = keep != NULL && keep[i] != 0 ? grad[i] : pass[i];
+        grad_x[i] = accumulate ? grad_x[i] + g : g;
+    }
+}
+
+uwc_status uwc_quantizer_backward(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, const float *grad_out, int64_t count,
+                                  float *grad_x, bool accumulate, double *grad_scale, double *grad_zero) {
+    const int64_t parts = (count + PART - 1) / PART;
+    double *by;
+    UWC_TRY(uwc_calloc(2 * parts, sizeof *by, &by));
+#pragma omp parallel for schedule(static)
+    for (int64_t part = 0; part < parts; part++) {
+        const int64_t first = part * PART, n = count - first < PART ? count - first : PART;
+        const uint8_t *kept = keep == NULL ? NULL : keep + first;
+        float grad[PART], pass[PART];
+        take_kept(kept, grad_out + first, n, grad);
+        backward(quantizer, x + first, grad, n, pass, by + 2 * part);
+        if (grad_x != NULL) {
+            finish(kept, grad_out + first, pass, n, grad_x + first, accumulate);
+        }
+    }
+    *grad_scale = *grad_zero = 0;
+    for (int64_t part = 0; part < parts; part++) {
+        *grad_scale += by[2 * part];
+        *grad_zero += by[2 * part + 1];
+    }
+    uwc_free(&by);
+    return UWC_OK;
+}

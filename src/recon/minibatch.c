@@ -1,0 +1,115 @@
+/* Batches of images drawn at random, for descent on a unit's output error: its inputs in the quantized network, and what the float unit
+ * gives. */
+#include "recon_impl.h"
+
+#include <string.h>
+
+/* Shards whose images are kept for judging: the last of each half. */
+bool uwc_recon__held_out(int shard) {
+    return shard % (UWC_SHARDS / 2) == UWC_SHARDS / 2 - 1;
+}
+
+static uwc_status make(const uwc_graph *unit, const int *value, int n, int64_t images, uwc_tensor ***out) {
+    UWC_TRY(uwc_calloc(n, sizeof **out, out));
+    for (int i = 0; i < n; i++) {
+        UWC_TRY(uwc_tensor_activation(uwc_shape_batch(unit->value[value[i]].shape, images), &(*out)[i]));
+    }
+    return UWC_OK;
+}
+
+/* *list = the images of the shards that are held out, or of the others; all of them where there would be none. */
+static uwc_status list_images(const uwc_stream *stream, bool held_out, int64_t most, int64_t **list, int64_t *n) {
+    *n = 0;
+    UWC_TRY(uwc_calloc(stream->images, sizeof **list, list));
+    for (int pass = 0; pass < 2 && *n == 0; pass++) {
+        for (int shard = 0; shard < UWC_SHARDS; shard++) {
+            uwc_images images = uwc_recon__images(stream, shard, most);
+            for (int64_t i = 0; i < images.count && (pass == 1 || uwc_recon__held_out(shard) == held_out); i++) {
+                (*list)[(*n)++] = images.first + i * images.step;
+            }
+        }
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__minibatch_open(uwc_paths *p, int64_t size, uwc_minibatch *out) {
+    *out = (uwc_minibatch){.paths = p, .size = size};
+    UWC_TRY(list_images(p->stream, false, p->stream->images, &out->train, &out->n_train));
+    UWC_TRY(list_images(p->stream, true, p->stream->images, &out->judge, &out->n_judge));
+    UWC_TRY(uwc_calloc(size, sizeof *out->image, &out->image));
+    UWC_TRY(uwc_calloc(p->unit->n_outputs, sizeof *out->got, &out->got));
+    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->input));
+    return make(p->unit, p->unit->output, p->unit->n_outputs, size, &out->target);
+}
+
+static void clear(uwc_tensor ***tensors, int n) {
+    for (int i = 0; *tensors != NULL && i < n; i++) {
+        uwc_tensor_destroy(&(*tensors)[i]);
+    }
+    uwc_free(tensors);
+}
+
+void uwc_recon__minibatch_close(uwc_minibatch *m) {
+    if (m->paths == NULL) {
+        return;
+    }
+    clear(&m->input, m->paths->unit->n_inputs);
+    clear(&m->target, m->paths->unit->n_outputs);
+    uwc_free(&m->train);
+    uwc_free(&m->judge);
+    uwc_free(&m->image);
+    uwc_free(&m->got);
+    m->paths = NULL;
+}
+
+static uwc_status read(uwc_minibatch *m, int input, bool quantized, int64_t at, const uwc_tensor *to) {
+    const uwc_stream *stream = m->paths->stream;
+    for (int64_t i = 0; i < to->shape.dim[0]; i++) {
+        uwc_tensor view = uwc_tensor_images(to, i, 1);
+        UWC_TRY(stream->read(stream->self, input, quantized, m->image[at + i], &view));
+    }
+    return UWC_OK;
+}
+
+/* Targets of the images [at, at + count), at most a batch of the paths. */
+static uwc_status make_targets(uwc_minibatch *m, int64_t at, int64_t count) {
+    uwc_paths *p = m->paths;
+    for (int i = 0; i < p->unit->n_inputs; i++) {
+        p->view_float[i] = uwc_tensor_images(p->from_float[i], 0, count);
+        UWC_TRY(read(m, i, false, at, &p->view_float[i]));
+    }
+    UWC_TRY(uwc_recon__paths_run(p, p->run_float, false, p->unit->output, p->unit->n_outputs, m->got));
+    for (int i = 0; i < p->unit->n_outputs; i++) {
+        uwc_tensor view = uwc_tensor_images(m->target[i], at, count);
+        memcpy(view.f32, m->got[i]->f32, uwc_tensor_bytes(&view));
+    }
+    return UWC_OK;
+}
+
+static uwc_status load(uwc_minibatch *m) {
+    uwc_paths *p = m->paths;
+    if (p->stream->poll != NULL) {
+        UWC_TRY(p->stream->poll(p->stream->self));
+    }
+    for (int i = 0; i < p->unit->n_inputs; i++) {
+        UWC_TRY(read(m, i, true, 0, m->input[i]));
+    }
+    for (int64_t at = 0; at < m->size; at += p->batch) {
+        UWC_TRY(make_targets(m, at, m->size - at < p->batch ? m->size - at : p->batch));
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__minibatch_draw(uwc_minibatch *m, uint64_t seed, uint64_t step) {
+    for (int64_t i = 0; i < m->size; i++) {
+        m->image[i] = m->train[uwc_rng_below(seed, UINT64_C(1) << 62 | step, (uint64_t)i, m->n_train)];
+    }
+    return load(m);
+}
+
+uwc_status uwc_recon__minibatch_judge(uwc_minibatch *m, int64_t at) {
+    for (int64_t i = 0; i < m->size; i++) {
+        m->image[i] = m->judge[(at * m->size + i) % m->n_judge];
+    }
+    return load(m);
+}
