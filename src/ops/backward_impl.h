@@ -16,6 +16,7 @@ struct uwc_backward {
     uwc_shape out;
     float *scratch; /* grows with need, kept between runs */
     int64_t capacity;
+    struct uwc_backward_conv *conv; /* primitives of a convolution, made at its first run */
 };
 
 /* The arguments of one run. */
@@ -53,8 +54,8 @@ void uwc_backward__reduce_weights(const uwc_backward_sums *sums, int64_t taps, i
 typedef uwc_status (*uwc_backward_function)(uwc_backward *b, const uwc_backward_call *call);
 
 uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-uwc_status uwc_backward__depthwise(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-/* y [rows, outputs] = x [rows, inputs] W^T + bias: Linear and the 1x1 convolution. */
+void uwc_backward__conv_close(struct uwc_backward_conv **conv);
+/* y [rows, outputs] = x [rows, inputs] W^T + bias: Linear. */
 uwc_status uwc_backward__dense(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
