@@ -6,9 +6,6 @@
 #include "conv_desc.h"
 
 #include <omp.h>
-#include <string.h>
-
-#include <uwc/vector.h>
 
 /* One of the two gradients. */
 typedef struct pass {
@@ -33,12 +30,6 @@ typedef struct call {
 
 static int64_t whole_lines(int64_t floats) {
     return (floats + 15) / 16 * 16;
-}
-
-UWC_VECTOR static void add(float *restrict to, const float *restrict more, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        to[i] += more[i];
-    }
 }
 
 /* ---- primitives ------------------------------------------------------------------------------------------------------------------------
@@ -149,7 +140,7 @@ static uwc_status run_by_input(const call *c, int lane) {
         float *dx = c->dx + run * step, *to = c->spare != NULL ? c->spare + lane * step : dx;
         UWC_TRY(run_once(c, &own->by_input.lane[lane], run, DNNL_ARG_DIFF_SRC, to));
         if (to != dx) {
-            add(dx, to, step);
+            uwc_backward__add(dx, to, step);
         }
     }
     return UWC_OK;
@@ -169,7 +160,7 @@ static uwc_status run_by_weights(const call *c, int lane) {
             UWC_TRY(uwc_ops__primitive_bind(primitive, DNNL_ARG_DIFF_BIAS, to + c->weights));
             UWC_TRY(run_once(c, primitive, run, DNNL_ARG_SRC, c->x + run * step));
             if (run > first) {
-                add(c->sums + block * c->terms, to, c->terms);
+                uwc_backward__add(c->sums + block * c->terms, to, c->terms);
             }
         }
     }
@@ -201,28 +192,6 @@ static uwc_status by_input(uwc_backward *b, call *c, const uwc_tensor *weights, 
     return run_lanes(c, p->lanes, run_by_input);
 }
 
-/* The blocks' sums into that of the first, in order. */
-static void reduce(const call *c) {
-    enum { PIECE = 4096 };
-    int64_t blocks = c->b->conv->blocks;
-#pragma omp parallel for schedule(static) if (c->terms > UWC_OPS__PARALLEL)
-    for (int64_t first = 0; first < c->terms; first += PIECE) {
-        int64_t n = c->terms - first < PIECE ? c->terms - first : PIECE;
-        for (int64_t block = 1; block < blocks; block++) {
-            add(c->sums + first, c->sums + block * c->terms + first, n);
-        }
-    }
-}
-
-static void store(const float *from, uwc_tensor *grad, bool adds) {
-    int64_t count = uwc_shape_count(grad->shape);
-    if (adds) {
-        add(grad->f32, from, count);
-    } else {
-        memcpy(grad->f32, from, (size_t)count * sizeof *from);
-    }
-}
-
 static uwc_status by_weights(uwc_backward *b, call *c, uwc_tensor *dw, uwc_tensor *db, const uwc_backward_call *all) {
     pass *p = &b->conv->by_weights;
     dnnl_memory_desc_t stored;
@@ -233,17 +202,17 @@ static uwc_status by_weights(uwc_backward *b, call *c, uwc_tensor *dw, uwc_tenso
     UWC_TRY(uwc_backward__scratch(b, (b->conv->blocks + p->lanes) * c->terms, &c->sums));
     c->spare = c->sums + b->conv->blocks * c->terms;
     UWC_TRY(run_lanes(c, p->lanes, run_by_weights));
-    reduce(c);
+    uwc_backward__reduce(c->sums, b->conv->blocks, c->terms);
     if (dw != NULL) {
         bool adds = uwc_backward__adds(all, 1);
         UWC_TRY(uwc_ops__primitive_bind(p->lane, DNNL_ARG_DIFF_WEIGHTS, c->sums));
         UWC_TRY(uwc_ops__primitive_drain(p->lane, DNNL_ARG_DIFF_WEIGHTS, &stored, adds ? c->spare : dw->f32));
         if (adds) {
-            store(c->spare, dw, true);
+            uwc_backward__store(c->spare, dw, true);
         }
     }
     if (db != NULL) {
-        store(c->sums + c->weights, db, uwc_backward__adds(all, 2));
+        uwc_backward__store(c->sums + c->weights, db, uwc_backward__adds(all, 2));
     }
     return UWC_OK;
 }
@@ -255,5 +224,8 @@ uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *all) {
     if (dx != NULL) {
         UWC_TRY(by_input(b, &c, all->in[1], uwc_backward__adds(all, 0)));
     }
-    return dw == NULL && db == NULL ? UWC_OK : by_weights(b, &c, dw, db, all);
+    if (dw == NULL && db == NULL) {
+        return UWC_OK;
+    }
+    return uwc_backward__is_large_depthwise(b) ? uwc_backward__large_depthwise(b, all) : by_weights(b, &c, dw, db, all);
 }
