@@ -1,5 +1,5 @@
-/* gradient: a graph's forward pass with all values kept, and the gradient of a scalar by its weights, biases and activation steps. Part of
- * module graph, floor 3; uses ops, quant.
+/* gradient: forward with all values kept, and the gradient of a scalar by weights, biases and activation steps. Part of module graph, floor
+ * 3; uses ops, quant.
  *
  * Rounding is passed straight through, clipping and the steps are differentiated exactly: Bengio, Leonard, Courville 2013; Esser,
  * McKinstry, Bablani, Appuswamy, Modha, "Learned step size quantization", ICLR 2020, equation 3. Every result is the same at any number of
