@@ -1,4 +1,4 @@
-/* Every case of gradients.txt, which PyTorch made (make_gradients.py): the gradients here are the same but for rounding. */
+/* Every case of backward.txt, which PyTorch made (make_backward.py): the gradients here are the same but for rounding. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -116,7 +116,7 @@ static void run_case(FILE *file, golden *g) {
 
 static void given_cases_of_pytorch_then_gradients_are_the_same(void **state) {
     (void)state;
-    FILE *file = fopen(UWC_GOLDEN "/gradients.txt", "r");
+    FILE *file = fopen(UWC_GOLDEN "/backward.txt", "r");
     assert_non_null(file);
     golden g;
     int cases = 0;

@@ -1,6 +1,6 @@
-"""Gradients by PyTorch's automatic differentiation in double precision: writes gradients.txt, which test_gradients.c compares with.
+"""Gradients by PyTorch's automatic differentiation in double precision: writes backward.txt, which test_backward.c compares with.
 
-Usage: python make_gradients.py > gradients.txt        # needs torch
+Usage: python make_backward.py > backward.txt        # needs torch
 A case is a line "kind images channels h w outputs group kh kw stride dilation top left bottom right" (h = 0: no positions), then one line each
 of the gradients by the input and, where there are weights, by weights and bias, in the order of ONNX. The scalar is the sum of the output
 times another tensor. Values are those of `values`, which the test makes again.
