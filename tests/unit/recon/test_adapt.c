@@ -65,8 +65,8 @@ static double held_out_error(const bench *b) {
 
 static void held_out_images_come_closer(void **state) {
     (void)state;
-    const uwc_recon_options options = adapting(200, 0.01);
-    static unit_maker *const makers[] = {residual_unit, inverted_unit};
+    const uwc_recon_options options = adapting(60, 0.02);
+    static unit_maker *const makers[] = {inverted_unit, joining_unit, head_unit};
     for (size_t u = 0; u < sizeof makers / sizeof makers[0]; u++) {
         bench b;
         bool better;
