@@ -19,8 +19,11 @@ typedef enum uwc_method { UWC_METHOD_NEAREST, UWC_METHOD_SECOND_ORDER } uwc_meth
 typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 
 /* Descent of a unit's float weights and activation steps before its layers are rounded. */
+typedef enum uwc_adapt_when { UWC_ADAPT_OFF, UWC_ADAPT_AUTO, UWC_ADAPT_ALWAYS } uwc_adapt_when;
+
 typedef struct uwc_adapt_options {
-    int steps;        /* 0: none */
+    uwc_adapt_when when; /* auto: in units with activations of less than 8 bits */
+    int steps;
     int batch;        /* images of a step */
     double rate;      /* of the first step: how far a parameter moves, as a part of its size; falls to 0 as a cosine */
     double drop;      /* part of the activations that stay float in a step */

@@ -46,8 +46,10 @@ static const uwc_option table[] = {
      .help = "output positions per image in the statistics of a layer; 0: at most 1,024, of as many images as give 131,072 rows"},
     {"reconstruct.equalise", CHOICE("auto|none"), .fallback = "auto", SWEPT,
      .help = "stretch the channels of quantized activations in front of depthwise layers to one range"},
-    {"reconstruct.adapt.steps", INTEGER(0, 1e6), .fallback = "240", SWEPT,
-     .help = "steps of descent of a unit's float weights and activation steps before its layers are rounded; 0: none"},
+    {"reconstruct.adapt.when", CHOICE("auto|always|off"), .fallback = "auto", SWEPT,
+     .help = "a unit's float weights and activation steps descend on its output error before its layers are rounded; auto: where "
+             "activations have less than 8 bits (`adapt: off` is short for `adapt: {when: off}`)"},
+    {"reconstruct.adapt.steps", INTEGER(1, 1e6), .fallback = "240", SWEPT, .help = "steps of that descent"},
     {"reconstruct.adapt.batch", INTEGER(1, 1024), .fallback = "16", SWEPT, .help = "images of a step"},
     {"reconstruct.adapt.rate", REAL(0, 1), .fallback = "0.005", SWEPT,
      .help = "how far a parameter moves in the first step, as a part of its size; falls to 0 as a cosine"},
@@ -156,6 +158,16 @@ uwc_config__kind uwc_option__find(const char *key, int *row) {
     }
     *row = -1;
     return is_block(key) ? UWC_KEY_BLOCK : UWC_KEY_UNKNOWN;
+}
+
+bool uwc_option__switch(const char *block, int *row) {
+    const size_t length = strlen(block);
+    for (*row = 0; *row < ROWS; ++*row) {
+        if (strncmp(table[*row].key, block, length) == 0 && strcmp(table[*row].key + length, ".when") == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Edit distance of Levenshtein (1966), of the first UWC_CONFIG_KEY - 1 bytes. */

@@ -27,6 +27,15 @@ typedef struct adapt {
     int n_parameters;
 } adapt;
 
+bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options) {
+    enum { COARSE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
+    bool coarse = options->adapt.when == UWC_ADAPT_ALWAYS;
+    for (int v = 0; v < unit->n_values; v++) {
+        coarse = coarse || (unit->value[v].activation_bits > 0 && unit->value[v].activation_bits < COARSE);
+    }
+    return coarse && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF && uwc_gradient_exists(unit);
+}
+
 static double root_mean_square(const float *x, int64_t count) {
     double sum = 0;
     for (int64_t i = 0; i < count; i++) {

@@ -293,6 +293,8 @@ void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+/* The unit adapts before it is rounded. */
+bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);
 /* The layers of the quantized unit that are not solved, and the steps of its activations, descend on the unit's output error with quantized
  * activations; *better: they did so on the images that are held out, otherwise nothing has changed. All quantizers are chosen. */
 uwc_status uwc_recon__adapt(uwc_paths *paths, const uwc_recon_options *options, bool *better) UWC_MUST_USE;

@@ -61,17 +61,13 @@ static uwc_status adapt(uwc_paths *p, int index, const uwc_recon_options *option
     return UWC_OK;
 }
 
-static bool adapts(const uwc_paths *p, const uwc_recon_options *options) {
-    return options->method == UWC_METHOD_SECOND_ORDER && options->adapt.steps > 0 && uwc_gradient_exists(p->unit);
-}
-
 static uwc_status solve_nodes(uwc_paths *p, const uwc_recon_options *options, uwc_unit_result *result) {
     UWC_TRY(uwc_calloc(p->unit->n_nodes, sizeof *result->layer, &result->layer));
     for (int i = 0; i < p->unit->n_nodes; i++) {
         const uwc_node *node = &p->unit->node[i];
         const bool again = options->adapt.progressive && p->adapted != NULL && uwc_op_is_weighted(node->op.kind);
         uwc_status st = UWC_OK;
-        if (adapts(p, options) && (i == 0 || (again && result->n_layers > 0))) {
+        if (uwc_recon__adapts(p->unit, options) && (i == 0 || (again && result->n_layers > 0))) {
             st = adapt(p, i, options);
         }
         if (st == UWC_OK) {

@@ -24,7 +24,10 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                   .target = is(config, "reconstruct.target", "layer") ? UWC_TARGET_LAYER : UWC_TARGET_UNIT,
                   .ridge = uwc_config_real(config, "reconstruct.ridge"),
                   .damp = uwc_config_real(config, "reconstruct.damp"),
-                  .adapt = {.steps = (int)uwc_config_int(config, "reconstruct.adapt.steps"),
+                  .adapt = {.when = is(config, "reconstruct.adapt.when", "off")    ? UWC_ADAPT_OFF
+                                    : is(config, "reconstruct.adapt.when", "auto") ? UWC_ADAPT_AUTO
+                                                                                   : UWC_ADAPT_ALWAYS,
+                            .steps = (int)uwc_config_int(config, "reconstruct.adapt.steps"),
                             .batch = (int)uwc_config_int(config, "reconstruct.adapt.batch"),
                             .rate = uwc_config_real(config, "reconstruct.adapt.rate"),
                             .drop = uwc_config_real(config, "reconstruct.adapt.drop"),

@@ -8,7 +8,7 @@ enum { IMAGES = 64 };
 
 static uwc_recon_options adapting(int steps, double rate) {
     uwc_recon_options options = default_options();
-    options.adapt = (uwc_adapt_options){.steps = steps, .batch = 8, .rate = rate};
+    options.adapt = (uwc_adapt_options){.when = UWC_ADAPT_AUTO, .steps = steps, .batch = 8, .rate = rate};
     return options;
 }
 
