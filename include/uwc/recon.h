@@ -15,16 +15,24 @@ enum { UWC_SHARDS = 16 }; /* virtual shards of the samples, fixed: partial sums 
 /* Images [*first, *first + *count) of shard k of `images`. Local. */
 void uwc_shard_range(int64_t images, int shard, int64_t *first, int64_t *count);
 
-typedef enum uwc_method { UWC_METHOD_NEAREST, UWC_METHOD_SECOND_ORDER } uwc_method;
+typedef enum uwc_method {
+    UWC_METHOD_NEAREST,
+    UWC_METHOD_SECOND_ORDER,
+    UWC_METHOD_ADAROUND, /* the last three learn the rounding by gradient descent */
+    UWC_METHOD_BRECQ,
+    UWC_METHOD_QDROP
+} uwc_method;
+enum { UWC_LEARN_BATCH = 32 }; /* images of an iteration of the methods that learn */
 typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double ridge;      /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
-    double damp;       /* of the rounding's metric, likewise a part */
-    bool equalise;     /* stretch the channels of activations in front of depthwise layers */
-    int64_t positions; /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
+    double ridge;       /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
+    double damp;        /* of the rounding's metric, likewise a part */
+    bool equalise;      /* stretch the channels of activations in front of depthwise layers */
+    int64_t positions;  /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
+    int64_t iterations; /* of descent, for the methods that learn the rounding */
     uint64_t seed;
     uwc_backend backend;
     int64_t batch_bytes; /* activations of one batch stay below this; part of the result's definition */
