@@ -2,6 +2,8 @@
  */
 #include "backward_impl.h"
 
+#include <uwc/vector.h>
+
 #include <string.h>
 
 enum { PATCH_FLOATS = 1 << 16 };
@@ -58,34 +60,60 @@ static void pack_weights(const conv *c, const float *weights) {
     }
 }
 
-/* Offset in an image of the pixel that tap (ky, kx) of output (oy, ox) reads; -1 in the padding. */
-static int64_t pixel_at(const conv *c, int64_t oy, int64_t ox, int64_t ky, int64_t kx) {
-    int64_t y = oy * c->op->stride[0] + ky * c->op->dilation[0] - c->op->pad[0];
-    int64_t x = ox * c->op->stride[1] + kx * c->op->dilation[1] - c->op->pad[1];
-    return y < 0 || y >= c->h || x < 0 || x >= c->w ? -1 : (y * c->w + x) * c->channels;
+/* One tap of an output row: outputs [*first, *end) of it read pixels of the image, the first of them at the offset returned. */
+static int64_t tap_range(const conv *c, int64_t oy, int64_t tap, int64_t *first, int64_t *end) {
+    const int64_t stride = c->op->stride[1], kx = tap % c->op->kernel[1] * c->op->dilation[1] - c->op->pad[1];
+    const int64_t y = oy * c->op->stride[0] + tap / c->op->kernel[1] * c->op->dilation[0] - c->op->pad[0];
+    *first = kx < 0 ? (stride - 1 - kx) / stride : 0;
+    *first = *first > c->ow ? c->ow : *first;
+    *end = y < 0 || y >= c->h || c->w <= kx ? 0 : (c->w - 1 - kx) / stride + 1;
+    *end = *end > c->ow ? c->ow : *end;
+    *end = *end < *first ? *first : *end;
+    return *end > *first ? (y * c->w + *first * stride + kx) * c->channels : 0;
 }
 
-static void gather(const conv *c, const float *image, int64_t first, int64_t rows, float *patches) {
-    size_t bytes = (size_t)c->group_in * sizeof *patches;
-    for (int64_t position = first * c->ow; position < (first + rows) * c->ow; position++) {
-        for (int64_t tap = 0; tap < c->taps; tap++, patches += c->group_in) {
-            int64_t at = pixel_at(c, position / c->ow, position % c->ow, tap / c->op->kernel[1], tap % c->op->kernel[1]);
-            if (at < 0) {
-                memset(patches, 0, bytes);
-            } else {
-                memcpy(patches, image + at, bytes);
-            }
+/* count outputs: of each, n channels of an image whose pixels are `step` apart, against a column of patches. */
+static void copy_pixels(const float *image, int64_t step, int64_t count, int64_t n, float *patches, int64_t patch) {
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(patches + i * patch, image + i * step, (size_t)n * sizeof *patches);
+    }
+}
+
+UWC_VECTOR static void add_pixels(const float *restrict patches, int64_t patch, int64_t count, int64_t n, float *restrict image,
+                                  int64_t step) {
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t k = 0; k < n; k++) {
+            image[i * step + k] += patches[i * patch + k];
         }
     }
 }
 
-static void scatter(const conv *c, const float *patches, int64_t first, int64_t rows, float *image) {
-    for (int64_t position = first * c->ow; position < (first + rows) * c->ow; position++) {
-        for (int64_t tap = 0; tap < c->taps; tap++, patches += c->group_in) {
-            int64_t at = pixel_at(c, position / c->ow, position % c->ow, tap / c->op->kernel[1], tap % c->op->kernel[1]);
-            for (int64_t i = 0; at >= 0 && i < c->group_in; i++) {
-                image[at + i] += patches[i];
-            }
+static void clear_pixels(int64_t count, int64_t n, float *patches, int64_t patch) {
+    for (int64_t i = 0; i < count; i++) {
+        memset(patches + i * patch, 0, (size_t)n * sizeof *patches);
+    }
+}
+
+static void gather(const conv *c, const float *image, int64_t top, int64_t rows, float *patches) {
+    const int64_t n = c->group_in, patch = c->patch, step = c->op->stride[1] * c->channels;
+    for (int64_t oy = top; oy < top + rows; oy++) {
+        for (int64_t tap = 0; tap < c->taps; tap++) {
+            float *column = patches + (oy - top) * c->ow * patch + tap * n;
+            int64_t first, end, at = tap_range(c, oy, tap, &first, &end);
+            clear_pixels(first, n, column, patch);
+            copy_pixels(image + at, step, end - first, n, column + first * patch, patch);
+            clear_pixels(c->ow - end, n, column + end * patch, patch);
+        }
+    }
+}
+
+static void scatter(const conv *c, const float *patches, int64_t top, int64_t rows, float *image) {
+    const int64_t n = c->group_in, patch = c->patch, step = c->op->stride[1] * c->channels;
+    for (int64_t oy = top; oy < top + rows; oy++) {
+        for (int64_t tap = 0; tap < c->taps; tap++) {
+            const float *column = patches + (oy - top) * c->ow * patch + tap * n;
+            int64_t first, end, at = tap_range(c, oy, tap, &first, &end);
+            add_pixels(column + first * patch, patch, end - first, n, image + at, step);
         }
     }
 }

@@ -131,13 +131,9 @@ int64_t uwc_recon__learn_bytes(const uwc_graph *unit) {
 static void drop_inputs(learner *l, const uwc_drop *drop) {
     for (int i = 0; i < l->paths->unit->n_inputs; i++) {
         const uwc_tensor *real = l->batch.real[i];
-        float *x = l->batch.input[i]->f32;
         const int64_t count = uwc_shape_count(real->shape);
         uwc_drop_keep(drop, l->paths->unit->input[i], count, l->keep);
-#pragma omp parallel for simd schedule(static)
-        for (int64_t k = 0; k < count; k++) {
-            x[k] = l->keep[k] != 0 ? real->f32[k] : x[k];
-        }
+        uwc_drop_mix(l->keep, real->f32, count, l->batch.input[i]->f32);
     }
 }
 

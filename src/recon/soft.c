@@ -52,18 +52,16 @@ UWC_VECTOR static void weigh(const float *v, const float *level, const float *sc
 }
 
 /* By V, of the loss whose gradient by the weights is `grad`, and of weight * sum (1 - |2h - 1|^beta). */
-UWC_VECTOR static void differentiate(const uwc_soft *soft, int64_t first, int64_t count, const float *grad, float weight, float beta,
-                                     float *out) {
-    const float *v = soft->v + first, *scale = soft->scale + first;
+UWC_VECTOR static void differentiate(const float *v, const float *scale, const float *grad, int64_t count, float weight, float beta,
+                                     float *restrict out) {
     for (int64_t i = 0; i < count; i++) {
         float s = sigmoid(v[i]), h = s * (ZETA - GAMMA) + GAMMA;
-        float slope = h < 0 || h > 1 ? 0 : (ZETA - GAMMA) * s * (1 - s);
-        float side = 2 * h - 1, apart = fabsf(side);
-        apart = apart < 1e-6f ? 1e-6f : apart; /* nothing is lost: beta - 1 >= 1 */
-        float exponent = (beta - 1) * logarithm(apart);
+        float free = (float)((h >= 0) & (h <= 1)); /* no branch, so that the loop becomes vectors */
+        float slope = free * (ZETA - GAMMA) * s * (1 - s);
+        float side = 2 * h - 1, exponent = (beta - 1) * logarithm(fabsf(side) + 1e-7f);
         exponent = exponent < -100 ? -100 : exponent;
         float pull = 2 * weight * beta * power_of_two(exponent);
-        out[i] = (grad[i] * scale[i] - (side < 0 ? -pull : pull)) * slope;
+        out[i] = (grad[i] * scale[i] - copysignf(pull, side)) * slope;
     }
 }
 
@@ -113,7 +111,7 @@ void uwc_recon__soft_gradient(const uwc_soft *soft, const float *grad, double we
 #pragma omp parallel for schedule(static)
     for (int64_t first = 0; first < soft->count; first += PART) {
         const int64_t n = soft->count - first < PART ? soft->count - first : PART;
-        differentiate(soft, first, n, grad + first, (float)weight, (float)beta, out + first);
+        differentiate(soft->v + first, soft->scale + first, grad + first, n, (float)weight, (float)beta, out + first);
     }
 }
 
