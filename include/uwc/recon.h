@@ -76,6 +76,8 @@ typedef struct uwc_unit_result {
     double seconds;                 /* not part of the unit's file */
 } uwc_unit_result;
 
+/* Estimated multiply-adds of a method that learns, per image of `images`, for a unit of so many per image; 0: it does not learn. Local. */
+double uwc_recon_learning_work(const uwc_recon_options *options, int64_t images, int64_t multiply_adds);
 /* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when
  * done with the solution. Local. */
 uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
@@ -91,7 +93,8 @@ typedef struct uwc_recon_need {
     int64_t layer_bytes;  /* of that layer */
 } uwc_recon_need;
 
-/* For `images` calibration images and options as uwc_recon_unit takes them. Local. */
+/* For `images` calibration images and options as uwc_recon_unit takes them. Errors: UNSUPPORTED (a method that learns a whole unit, and an
+ * operator without gradient in it). Local. */
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
 
 /* ---- one layer from its statistics (the inner step, public for tests and for other programs) ------------------------------------ */
