@@ -1,5 +1,5 @@
-/* gradient: a graph's forward pass with all values kept, and the gradient of a scalar by its weights, biases and activation steps. Part of
- * module graph, floor 3; uses ops, quant.
+/* gradient: forward with all values kept, and the gradient of a scalar by weights, biases and activation steps. Part of module graph, floor
+ * 3; uses ops, quant.
  *
  * Rounding is passed straight through, clipping and the steps are differentiated exactly: Bengio, Leonard, Courville 2013; Esser,
  * McKinstry, Bablani, Appuswamy, Modha, "Learned step size quantization", ICLR 2020, equation 3. Every result is the same at any number of
@@ -22,8 +22,9 @@ bool uwc_gradient_exists(const uwc_graph *graph);
  * also the gradient by the graph's inputs. Errors: UNSUPPORTED, NOMEM. Local. */
 uwc_status uwc_gradient_create(const uwc_graph *graph, int64_t images, bool with_inputs, uwc_gradient **out) UWC_MUST_USE;
 void uwc_gradient_destroy(uwc_gradient **gradient);
-/* Bytes of the buffers that uwc_gradient_create would make, without kernels. Local. */
-int64_t uwc_gradient_bytes(const uwc_graph *graph, int64_t images);
+/* *out = bytes that a gradient of `graph` would hold after a forward pass with drops and a backward pass, without those of the graph and of
+ * kernels, and without the gradient by the inputs. Errors: NOMEM. Local. */
+uwc_status uwc_gradient_bytes(const uwc_graph *graph, int64_t images, int64_t *out) UWC_MUST_USE;
 
 /* Elements of activations that keep their float value in front of a weighted node: each with probability `part`, drawn from (seed, step,
  * value, element). Source: Wei, Gong, Li, Liu, Yu, "QDrop", ICLR 2022, equation 9. */

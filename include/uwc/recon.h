@@ -25,11 +25,21 @@ typedef enum uwc_method {
 enum { UWC_LEARN_BATCH = 32 }; /* images of an iteration of the methods that learn */
 typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 
+/* Descent of a unit's float weights and activation steps before its layers are rounded. */
+typedef struct uwc_adapt_options {
+    int steps;        /* 0: none */
+    int batch;        /* images of a step */
+    double rate;      /* of the first step: how far a parameter moves, as a part of its size; falls to 0 as a cosine */
+    double drop;      /* part of the activations that stay float in a step */
+    bool progressive; /* again after each rounded layer, for the layers behind it */
+} uwc_adapt_options;
+
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double ridge;       /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
-    double damp;        /* of the rounding's metric, likewise a part */
+    double ridge; /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
+    double damp;  /* of the rounding's metric, likewise a part */
+    uwc_adapt_options adapt;
     bool equalise;      /* stretch the channels of activations in front of depthwise layers */
     int64_t positions;  /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
     int64_t iterations; /* of descent, for the methods that learn the rounding */
@@ -96,6 +106,39 @@ typedef struct uwc_recon_need {
 /* For `images` calibration images and options as uwc_recon_unit takes them. Errors: UNSUPPORTED (a method that learns a whole unit, and an
  * operator without gradient in it). Local. */
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
+
+/* ---- the second-order picture of a unit (docs/method.md) -------------------------------------------------------------------------- */
+
+/* Changes of a unit's weights and biases: nearest rounding, the result of a reconstruction. */
+typedef enum uwc_change { UWC_CHANGE_NEAREST, UWC_CHANGE_RESULT, UWC_CHANGES } uwc_change;
+
+/* The error of a change delta at the unit's float inputs, activations not quantized, in units of the variance of the float output (as
+ * nmse_*). The layers are in the order of the data flow. */
+typedef struct uwc_change_error {
+    double *term;    /* [n_layers, n_layers] mean <J_i delta_i, J_j delta_j>, an estimate; their sum is 1/2 delta^T H delta. NULL: absent */
+    double noise;    /* standard error of their sum */
+    double measured; /* mean |f(w + delta) - f(w)|^2 */
+} uwc_change_error;
+
+typedef struct uwc_curvature {
+    char **layer; /* names */
+    int n_layers;
+    uwc_change_error change[UWC_CHANGES];
+} uwc_curvature;
+
+enum { UWC_CURVATURE_IMAGES = 64, UWC_CURVATURE_PROBES = 32 }; /* what estimates are usually made from */
+
+/* From `images` of the stream, evenly spread (or nearly as many, or all), and `probes` random directions of the output for each. `result`
+ * (NULL: there is none) came from these options. Reads float inputs alone. Errors: UNSUPPORTED (an operator without gradient). Local. */
+uwc_status uwc_recon_curvature(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
+                               const uwc_unit_result *result, int64_t images, int probes, uwc_curvature **out) UWC_MUST_USE;
+void uwc_curvature_destroy(uwc_curvature **curvature);
+/* Sum of the diagonal blocks' terms, and of all. Local. */
+double uwc_curvature_diagonal(const uwc_curvature *curvature, uwc_change which);
+double uwc_curvature_total(const uwc_curvature *curvature, uwc_change which);
+/* How strongly the first `split` layers interact with the others: |delta_a^T H_ab delta_b| / sqrt(delta_a^T H_aa delta_a delta_b^T H_bb
+ * delta_b), 0 to 1. Local. */
+double uwc_curvature_interaction(const uwc_curvature *curvature, uwc_change which, int split);
 
 /* ---- one layer from its statistics (the inner step, public for tests and for other programs) ------------------------------------ */
 

@@ -10,23 +10,27 @@ enum { PART = 8192 };
 
 /* A hash of 32 bits with low bias, cheap enough for every activation of every step. Source: Wellons, "Prospecting for hash functions",
  * 2018, the two-round function 16-21f0aaad-15-d35a2d97-15. */
-UWC_VECTOR static void draw(uint32_t key, uint32_t first, uint32_t limit, int64_t count, uint8_t *keep) {
+UWC_VECTOR static void draw(uint32_t key, uint32_t first, uint32_t most, int64_t count, uint8_t *keep) {
     for (int64_t i = 0; i < count; i++) {
         uint32_t x = (first + (uint32_t)i) ^ key;
         x = (x ^ x >> 16) * UINT32_C(0x21f0aaad);
         x = (x ^ x >> 15) * UINT32_C(0xd35a2d97);
         x ^= x >> 15;
-        keep[i] = x < limit;
+        keep[i] = x <= most;
     }
 }
 
 void uwc_drop_mask(uint64_t seed, uint64_t stream, double part, int64_t count, uint8_t *keep) {
-    const double bound = part * 4294967296.0;
-    const uint32_t limit = bound >= 4294967295.0 ? UINT32_MAX : bound > 0 ? (uint32_t)bound : 0;
+    const double kept = fmin(part, 1) * 0x1p32; /* of all numbers that are drawn */
+    if (!(kept >= 1)) {
+        memset(keep, 0, (size_t)count);
+        return;
+    }
+    const uint32_t most = (uint32_t)(kept - 1);
 #pragma omp parallel for schedule(static)
     for (int64_t first = 0; first < count; first += PART) {
         uint32_t key = uwc_rng_u32(seed, stream, (uint64_t)first);
-        draw(key, (uint32_t)first, limit, count - first < PART ? count - first : PART, keep + first);
+        draw(key, (uint32_t)first, most, count - first < PART ? count - first : PART, keep + first);
     }
 }
 

@@ -25,7 +25,7 @@ typedef struct learner {
     uwc_soft *soft;        /* [n_nodes]; count 0: none */
     uwc_adam *adam;        /* [n_nodes] */
     float *slope;          /* by the v of a layer */
-    int *edge, n_edges;    /* values with a quantizer */
+    int *edge, n_edges;    /* values with a quantizer that no other unit shares */
     float *step, *by_step; /* [n_edges] */
     uwc_adam step_adam;
     uint8_t *keep; /* [elements of an input] */
@@ -52,7 +52,7 @@ static uwc_status open_steps(learner *l) {
     UWC_TRY(uwc_calloc(quantized->n_values, sizeof *l->step, &l->step));
     UWC_TRY(uwc_calloc(quantized->n_values, sizeof *l->by_step, &l->by_step));
     for (int v = 0; v < quantized->n_values; v++) {
-        if (quantized->value[v].quantizer.bits > 0) {
+        if (quantized->value[v].quantizer.bits > 0 && !quantized->value[v].shared) {
             l->edge[l->n_edges] = v;
             l->step[l->n_edges++] = quantized->value[v].quantizer.scale;
         }
@@ -101,27 +101,28 @@ static void close_learner(learner *l) {
     }
 }
 
-int64_t uwc_recon__learn_bytes(const uwc_graph *unit) {
-    enum { BLOCKS = 16, RUN = 1 << 17 }; /* sums in blocks of images, and runs of patches, as backward.h has them */
-    int64_t image = 0, most = 0, weights = 0, layers = 0;
+static int64_t count_values(const uwc_graph *graph, const int *value, int n) {
+    int64_t count = 0;
+    for (int i = 0; i < n; i++) {
+        count += uwc_shape_count(graph->value[value[i]].shape);
+    }
+    return count;
+}
+
+uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t *out) {
+    enum { SUMS = 16, LEARNED = 6 }; /* of a weight: partial sums of its gradient in backward.h; numbers of its rounding */
+    int64_t most = 0, weights = 0;
+    UWC_TRY(uwc_gradient_bytes(unit, UWC_LEARN_BATCH, out));
     for (int v = 0; v < unit->n_values; v++) {
         const int64_t count = uwc_shape_count(unit->value[v].shape);
-        const bool activation = unit->value[v].constant == NULL;
-        image += activation ? 2 * count + count / 4 : 0; /* raw, quantized, and which ones were dropped */
-        most = activation && count > most ? count : most;
-        weights += activation ? 0 : count;
+        const bool constant = unit->value[v].constant != NULL;
+        weights += constant ? count : 0;
+        most = !constant && count > most ? count : most; /* working memory of a gradient, at most */
     }
-    for (int i = 0; i < unit->n_nodes; i++) {
-        layers += uwc_op_is_weighted(unit->node[i].op.kind);
-    }
-    for (int i = 0; i < unit->n_inputs; i++) {
-        image += 2 * uwc_shape_count(unit->value[unit->input[i]].shape);
-    }
-    for (int i = 0; i < unit->n_outputs; i++) {
-        image += 2 * uwc_shape_count(unit->value[unit->output[i]].shape);
-    }
-    image += 4 * most; /* gradients that are alive at a time */
-    return (int64_t)sizeof(float) * (UWC_LEARN_BATCH * image + (BLOCKS + 10) * weights + layers * BLOCKS * RUN);
+    const int64_t inputs = count_values(unit, unit->input, unit->n_inputs), outputs = count_values(unit, unit->output, unit->n_outputs);
+    const int64_t image = 3 * inputs + 2 * outputs + most;
+    *out += (int64_t)sizeof(float) * (UWC_LEARN_BATCH * image + (SUMS + LEARNED) * weights);
+    return UWC_OK;
 }
 
 /* ---- one iteration ------------------------------------------------------------------------------------------------------------- */

@@ -143,7 +143,30 @@ static int64_t input_bytes(const trial *t) {
     return 2 * count * t->batch * (int64_t)sizeof(float);
 }
 
-static void add_bytes(const trial *t, uwc_recon_need *out) {
+/* Of the descent: of all layers at once, or of the one that needs most. */
+static uwc_status learning_bytes(const trial *t, int64_t *out) {
+    *out = 0;
+    if (uwc_recon__learns_units(t->options->method)) {
+        return uwc_recon__learn_bytes(t->unit, out);
+    }
+    for (int i = 0; i < t->unit->n_nodes && uwc_recon__learns_layers(t->options->method); i++) {
+        uwc_graph *section;
+        int64_t bytes = 0;
+        if (!uwc_op_is_weighted(t->unit->node[i].op.kind)) {
+            continue;
+        }
+        UWC_TRY(uwc_recon__section_graph(t->unit, i, &section));
+        uwc_status st = uwc_recon__learn_bytes(section, &bytes);
+        uwc_graph_destroy(&section);
+        UWC_TRY(st);
+        *out = more(*out, bytes);
+    }
+    return UWC_OK;
+}
+
+static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
+    int64_t learning;
+    UWC_TRY(learning_bytes(t, &learning));
     const int64_t weights = uwc_graph_constant_bytes(t->unit);
     const bool nearest = t->options->method == UWC_METHOD_NEAREST;
     *out = (uwc_recon_need){.batch = t->batch, .node = -1};
@@ -157,10 +180,10 @@ static void add_bytes(const trial *t, uwc_recon_need *out) {
     int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
     int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
     int64_t own = uwc_recon__learns_layers(t->options->method) ? paths + kernels : 0; /* of a layer's section */
-    int64_t learning = learns(t) ? own + uwc_recon__learn_bytes(t->unit) : 0;
     int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
     out->bytes =
-        paths + kernels + 2 * weights + weights / 2 + more(more(out->layer_bytes, learning), last); /* and integers, of two results */
+        paths + kernels + 2 * weights + weights / 2 + more(more(out->layer_bytes, own + learning), last); /* and integers, of two results */
+    return UWC_OK;
 }
 
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) {
@@ -172,7 +195,7 @@ uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *opti
         st = run_unit(&t);
     }
     if (st == UWC_OK) {
-        add_bytes(&t, out);
+        st = add_bytes(&t, out);
     }
     close_trial(&t);
     return st;

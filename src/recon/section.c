@@ -27,13 +27,16 @@ static uwc_status read_images(void *self, int input, bool quantized, int64_t fir
     return UWC_OK;
 }
 
-uwc_status uwc_recon__section_open(uwc_paths *around, int index, const uwc_recon_options *options, uwc_section *out) {
-    const uwc_graph *unit = around->unit;
+uwc_status uwc_recon__section_graph(const uwc_graph *unit, int index, uwc_graph **out) {
     const uwc_node *node = &unit->node[index];
     const int reader = uwc_recon__only_reader(unit, node->out);
     const bool two = reader >= 0 && is_activation_function(unit->node[reader].op.kind);
-    *out = (uwc_section){.around = around, .in = node->in[0]};
-    UWC_TRY(uwc_graph_extract(unit, (int[]){index, reader}, two ? 2 : 1, two ? &unit->node[reader].out : &node->out, 1, &out->graph));
+    return uwc_graph_extract(unit, (int[]){index, reader}, two ? 2 : 1, two ? &unit->node[reader].out : &node->out, 1, out);
+}
+
+uwc_status uwc_recon__section_open(uwc_paths *around, int index, const uwc_recon_options *options, uwc_section *out) {
+    *out = (uwc_section){.around = around, .in = around->unit->node[index].in[0]};
+    UWC_TRY(uwc_recon__section_graph(around->unit, index, &out->graph));
     out->stream = (uwc_stream){.self = out, .images = around->stream->images, .read = read_images};
     UWC_TRY(uwc_recon__paths_open(out->graph, options, &out->stream, &out->paths));
     uwc_graph *quantized = out->paths.quantized;
