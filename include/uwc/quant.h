@@ -43,6 +43,8 @@ uwc_status uwc_quantizer_search(int bits, const float *x, int64_t count, uwc_qua
 
 /* keep[i] = 1 with probability `part`, else 0, from (seed, stream, i) alone. Local. */
 void uwc_drop_mask(uint64_t seed, uint64_t stream, double part, int64_t count, uint8_t *keep);
+/* to[i] = from[i] where keep[i]. Local. */
+void uwc_drop_mix(const uint8_t *keep, const float *from, int64_t count, float *to);
 /* out[i] = x[i] where keep[i], else its fake quantization; in place allowed. Local. */
 void uwc_quantizer_apply_but(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, int64_t count, float *out);
 /* Gradients of uwc_quantizer_apply_but (keep NULL: of uwc_quantizer_apply) from grad_out: rounding is passed straight through, values that

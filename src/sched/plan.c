@@ -81,12 +81,22 @@ static uwc_status find_makers(uwc_plan *plan) {
     return UWC_OK;
 }
 
+/* The partition knows the work of the closed form; descent is another one. */
+static void weigh_units(uwc_partition *partition, const uwc_settings *settings) {
+    for (int u = 0; u < partition->n_units; u++) {
+        uwc_unit *unit = &partition->unit[u];
+        double work = uwc_recon_learning_work(&settings->recon, settings->samples, unit->multiply_adds);
+        unit->work = work > 0 ? work : unit->work;
+    }
+}
+
 static uwc_status fill(uwc_plan *plan, const void *bytes, size_t size, const uwc_settings *settings) {
     UWC_TRY(uwc_onnx_parse(bytes, size, NULL, &plan->graph));
     UWC_TRY(check_network(plan->graph));
     UWC_TRY(uwc_graph_hash(plan->graph, &plan->graph_hash));
     UWC_TRY(uwc_graph_assign_bits(plan->graph, &settings->bits));
     UWC_TRY(uwc_partition_create(plan->graph, settings->max_layers, &plan->partition));
+    weigh_units(plan->partition, settings);
     UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
     uwc_sched__segments(plan->partition, settings, plan->segment);
     plan->images = settings->samples;
