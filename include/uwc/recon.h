@@ -89,8 +89,9 @@ typedef struct uwc_unit_result {
     double seconds;                 /* not part of the unit's file */
 } uwc_unit_result;
 
-/* Estimated multiply-adds of a method that learns, per image of `images`, for a unit of so many per image; 0: it does not learn. Local. */
-double uwc_recon_learning_work(const uwc_recon_options *options, int64_t images, int64_t multiply_adds);
+/* Estimated multiply-adds of descent, per image of `images`, for a unit of so many per image whose coarsest activations have so many bits
+ * (32: float); 0: nothing descends. Local. */
+double uwc_recon_learning_work(const uwc_recon_options *options, int activation_bits, int64_t images, int64_t multiply_adds);
 /* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when
  * done with the solution. Local. */
 uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,

@@ -27,13 +27,19 @@ typedef struct adapt {
     int n_parameters;
 } adapt;
 
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int activation_bits) {
+    enum { FINE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
+    const bool pays = activation_bits < FINE || options->adapt.when == UWC_ADAPT_ALWAYS;
+    return pays && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF;
+}
+
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options) {
-    enum { COARSE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
-    bool coarse = options->adapt.when == UWC_ADAPT_ALWAYS;
+    int coarsest = 32;
     for (int v = 0; v < unit->n_values; v++) {
-        coarse = coarse || (unit->value[v].activation_bits > 0 && unit->value[v].activation_bits < COARSE);
+        const int bits = unit->value[v].activation_bits;
+        coarsest = bits > 0 && bits < coarsest ? bits : coarsest;
     }
-    return coarse && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF && uwc_gradient_exists(unit);
+    return uwc_recon__wants_adapting(options, coarsest) && uwc_gradient_exists(unit);
 }
 
 static double root_mean_square(const float *x, int64_t count) {

@@ -297,6 +297,8 @@ void uwc_recon__minibatch_train_all(uwc_minibatch *minibatch);
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+/* Adapting is wanted for a unit whose coarsest activations have so many bits (32: float). */
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int activation_bits);
 /* The unit adapts before it is rounded. */
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);
 /* The layers of the quantized unit that are not solved, and the steps of its activations, descend on the unit's output error with quantized
@@ -333,8 +335,8 @@ typedef struct uwc_learning {
 /* Of the layers of paths->quantized. `weights` [weighted nodes in order] give the scales and receive the rounding, if that is learned; the
  * constants of paths->quantized are then those of the last iteration. Steps are left in its quantizers. */
 uwc_status uwc_recon__learn(uwc_paths *paths, const uwc_learning *learning, uwc_weights *const *weights) UWC_MUST_USE;
-/* Of its working memory. */
-uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t *out) UWC_MUST_USE;
+/* Of the working memory of a descent in batches of `images`. */
+uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t images, int64_t *out) UWC_MUST_USE;
 
 /* A layer and the activation function behind it as a unit of its own, on the paths of the unit around it. */
 typedef struct uwc_section {

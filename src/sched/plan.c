@@ -81,12 +81,12 @@ static uwc_status find_makers(uwc_plan *plan) {
     return UWC_OK;
 }
 
-/* The partition knows the work of the closed form; descent is another one. */
+/* The partition knows the work of the closed form; descent comes on top of it or takes its place. */
 static void weigh_units(uwc_partition *partition, const uwc_settings *settings) {
     for (int u = 0; u < partition->n_units; u++) {
         uwc_unit *unit = &partition->unit[u];
-        double work = uwc_recon_learning_work(&settings->recon, settings->samples, unit->multiply_adds);
-        unit->work = work > 0 ? work : unit->work;
+        double work = uwc_recon_learning_work(&settings->recon, settings->bits.activation_bits, settings->samples, unit->multiply_adds);
+        unit->work = settings->recon.method == UWC_METHOD_SECOND_ORDER ? unit->work + work : work > 0 ? work : unit->work;
     }
 }
 
