@@ -6,7 +6,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-enum { UWC_OPS__ARGUMENTS = 5 };
+enum { UWC_OPS__ARGUMENTS = 5, UWC_OPS__ADDED = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1 };
 
 typedef struct uwc_ops__primitive {
     const char *name; /* of the operator, for messages */
@@ -24,9 +24,10 @@ typedef struct uwc_ops__pair {
 
 /* UWC_OK or an error that names the operator and the call. */
 uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t status) UWC_MUST_USE;
-/* Makes the primitive of an operation descriptor, with its own scratchpad. *own is zero before; uwc_ops__primitive_close frees it always.
- */
-uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) UWC_MUST_USE;
+/* Makes the primitive of an operation descriptor, with its own scratchpad. `added` (NULL: nothing) is added to the finished output,
+ * broadcast; it is the argument UWC_OPS__ADDED. *own is zero before; uwc_ops__primitive_close frees it always. */
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc,
+                                   const dnnl_memory_desc_t *added) UWC_MUST_USE;
 /* Adds an argument (DNNL_ARG_...) in the form that the primitive wants: with zeroed memory of its own, or to be bound at each run. */
 uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool owns_memory) UWC_MUST_USE;
 /* Adds an argument whose memory another primitive of the same descriptor owns and outlives this one with. */
