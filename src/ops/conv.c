@@ -7,8 +7,8 @@
  * oneDNN's choice of blocks, and with it the order of sums, depends on the number of threads. So the primitives are made for one thread and
  * a fixed number of images, and the threads share the batch.
  *
- * oneDNN would start its sums from the bias. It is added to the finished sum instead: where the sum is exact, as that of few-bit levels with
- * short scales is (quant.h), the output is then the same in every program that adds the bias last. */
+ * oneDNN would start its sums from the bias. It is added to the finished sum instead: where the sum is exact, as that of few-bit levels
+ * with short scales is (quant.h), the output is then the same in every program that adds the bias last. */
 
 typedef struct conv {
     int64_t images;           /* of one run of a primitive; divides the batch */

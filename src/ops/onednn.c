@@ -52,8 +52,7 @@ static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t d
     return st;
 }
 
-uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc,
-                                   const dnnl_memory_desc_t *added) {
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc, const dnnl_memory_desc_t *added) {
     own->name = name;
     UWC_TRY(uwc_ops__dnnl(name, "engine", dnnl_engine_create(&own->engine, dnnl_cpu, 0)));
     UWC_TRY(uwc_ops__dnnl(name, "stream", dnnl_stream_create(&own->stream, own->engine, dnnl_stream_default_flags)));
