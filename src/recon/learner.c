@@ -184,9 +184,10 @@ static void move_steps(learner *l, int64_t iteration) {
     }
     uwc_recon__adam_step(&l->step_adam, l->by_step, rate, l->step);
     for (int i = 0; i < l->n_edges; i++) {
-        float *scale = &l->paths->quantized->value[l->edge[i]].quantizer.scale;
-        l->step[i] = l->step[i] > 1e-3f * *scale ? l->step[i] : 1e-3f * *scale; /* a step stays positive */
-        *scale = l->step[i];
+        uwc_quantizer *quantizer = &l->paths->quantized->value[l->edge[i]].quantizer;
+        const float least = 1e-3f * quantizer->scale; /* a step stays positive */
+        l->step[i] = l->step[i] > least ? l->step[i] : least;
+        quantizer->scale = uwc_scale_shorten(quantizer->bits, l->step[i]);
     }
 }
 

@@ -132,8 +132,8 @@ uwc_status uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST
 uwc_status uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* pull = target G. */
 uwc_status uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
-/* The best scale for the present levels (unchanged where they are all zero). Needs slope and pull. */
-void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes);
+/* The best short scale for the present levels of weights at `bits` (unchanged where they are all zero). Needs slope and pull. */
+void uwc_recon__refit(const uwc_metric *metric, int bits, uwc_lanes *lanes);
 /* Takes over the lanes whose loss is lower than what is kept. */
 void uwc_recon__keep(const uwc_metric *metric, uwc_lanes *lanes);
 /* to[k][lane] += factor[lane] * g[k] for k < count. */
@@ -152,7 +152,8 @@ uwc_status uwc_recon__round_beam(const uwc_metric *metric, uwc_lanes *lanes, uwc
 /* All rows W* [rows, n+1] into `out`. */
 uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) UWC_MUST_USE;
 
-/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero. */
+/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero;
+ * the scale is short. */
 void uwc_recon__search_scale(const double *w, const double *g, int64_t n, int bits, bool asymmetric, double *scale, int *zero);
 
 /* ---- targets ------------------------------------------------------------------------------------------------------------------------- */
