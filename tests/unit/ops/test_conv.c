@@ -181,6 +181,19 @@ static void the_bias_comes_last(void **state) {
     for (uint64_t seed = 0; seed < LINEAR_FORMS; seed++) {
         check_exact(roll_linear(seed), seed);
     }
+    scene linear = {.op = uwc_op_make(UWC_OP_LINEAR), .images = 70}; /* so many inputs that their sum is made of several */
+    add_input(&linear, uwc_shape_2d(1, 1000), false);
+    add_input(&linear, uwc_shape_2d(300, 1000), true);
+    add_input(&linear, uwc_shape_1d(300), true);
+    check_exact(linear, 1);
+    for (int64_t kernel = 1; kernel <= 3; kernel += 2) {
+        scene conv = {.op = uwc_op_make(UWC_OP_CONV), .images = 2};
+        int64_t channels = 1000 / (kernel * kernel);
+        add_input(&conv, uwc_shape_4d(1, channels, 9, 9), false);
+        add_input(&conv, uwc_shape_4d(48, channels, kernel, kernel), true);
+        add_input(&conv, uwc_shape_1d(48), true);
+        check_exact(conv, (uint64_t)kernel);
+    }
 }
 
 /* New weights and a bias, also where there was none, give what a kernel made with them gives. */
