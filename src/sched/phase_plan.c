@@ -142,10 +142,13 @@ uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) {
     }
     uwc_free(&bytes);
     if (st == UWC_OK) {
-        st = compare_ranks(run);
+        st = uwc_sched__choose_images(run);
+    }
+    if (st == UWC_OK && run->settings.curvature) {
+        st = uwc_sched__join_units(run);
     }
     if (st == UWC_OK) {
-        st = uwc_sched__choose_images(run);
+        st = compare_ranks(run);
     }
     if (st == UWC_OK) {
         st = uwc_comm_agree(run->comm, first ? settle(run) : UWC_OK);
@@ -188,7 +191,7 @@ uwc_status uwc_sched__plan_view(uwc_run *run) {
     if (st == UWC_OK && run->settings.skip) {
         st = uwc_sched__recall_bad(run, &run->plan->bad, &run->plan->n_bad, &found);
     }
-    return st;
+    return st == UWC_OK && run->settings.curvature ? uwc_sched__recall_units(run) : st;
 }
 
 uwc_status uwc_phase_plan(uwc_run *run) {

@@ -51,6 +51,7 @@ typedef struct uwc_settings {
     uwc_recon_options recon;
     uwc_input_rule input;
     int segments, max_layers, threads;
+    bool curvature; /* units that interact strongly are joined */
     int64_t samples;
     bool skip;            /* images that cannot be used */
     bool message;         /* transport */
@@ -94,6 +95,15 @@ typedef struct uwc_plan {
 /* From a serialized float network. Local. */
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) UWC_MUST_USE;
 void uwc_sched__plan_destroy(uwc_plan **plan);
+/* Cuts the network anew: units end with the n listed nodes. */
+uwc_status uwc_sched__plan_cut(uwc_plan *plan, const int *last, int n, const uwc_settings *settings) UWC_MUST_USE;
+/* The last node of each unit, owned by the caller. */
+uwc_status uwc_sched__plan_cuts(const uwc_partition *partition, int **last) UWC_MUST_USE;
+/* With units.rule: curvature, joins the units of run->plan that interact strongly: as plan.json has it, else measured by rank 0 on the
+ * calibration images. Collective. */
+uwc_status uwc_sched__join_units(uwc_run *run) UWC_MUST_USE;
+/* The same from plan.json alone. Local. */
+uwc_status uwc_sched__recall_units(uwc_run *run) UWC_MUST_USE;
 /* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
 uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
 /* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
