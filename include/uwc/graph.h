@@ -21,6 +21,7 @@ typedef struct uwc_value {
     int producer;            /* node, or -1 for inputs and constants */
     int activation_bits;     /* bits of the edge into weighted nodes; 0: float. Set by uwc_graph_assign_bits */
     uwc_quantizer quantizer; /* bits == 0: none (yet) */
+    bool shared;             /* in a graph of some nodes: a weighted node that is not among them reads it too */
 } uwc_value;
 
 typedef struct uwc_node {

@@ -18,11 +18,21 @@ void uwc_shard_range(int64_t images, int shard, int64_t *first, int64_t *count);
 typedef enum uwc_method { UWC_METHOD_NEAREST, UWC_METHOD_SECOND_ORDER } uwc_method;
 typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 
+/* Descent of a unit's float weights and activation steps before its layers are rounded. */
+typedef struct uwc_adapt_options {
+    int steps;        /* 0: none */
+    int batch;        /* images of a step */
+    double rate;      /* of the first step: how far a parameter moves, as a part of its size; falls to 0 as a cosine */
+    double drop;      /* part of the activations that stay float in a step */
+    bool progressive; /* again after each rounded layer, for the layers behind it */
+} uwc_adapt_options;
+
 typedef struct uwc_recon_options {
     uwc_method method;
     uwc_target target;
-    double ridge;      /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
-    double damp;       /* of the rounding's metric, likewise a part */
+    double ridge; /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
+    double damp;  /* of the rounding's metric, likewise a part */
+    uwc_adapt_options adapt;
     bool equalise;     /* stretch the channels of activations in front of depthwise layers */
     int64_t positions; /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
     uint64_t seed;

@@ -11,6 +11,7 @@ static uwc_status copy_value(const uwc_value *from, uwc_graph *to, int *out) {
     UWC_TRY(uwc_graph_add_value(to, from->name, from->shape, constant, out));
     to->value[*out].activation_bits = from->activation_bits;
     to->value[*out].quantizer = from->quantizer;
+    to->value[*out].shared = from->shared;
     return UWC_OK;
 }
 
@@ -88,6 +89,19 @@ static uwc_status extract_inputs(const uwc_graph *graph, const int *nodes, int n
     return UWC_OK;
 }
 
+/* Values of the new graph whose quantizer acts on other nodes of the old one too. */
+static void mark_shared(const uwc_graph *graph, const bool *inside, const int *map, uwc_graph *to) {
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const uwc_node *node = &graph->node[i];
+        for (int k = 0; k < node->n_in && !inside[i]; k++) {
+            bool acts = graph->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind));
+            if (acts && map[node->in[k]] >= 0) {
+                to->value[map[node->in[k]]].shared = true;
+            }
+        }
+    }
+}
+
 uwc_status uwc_graph_extract(const uwc_graph *graph, const int *nodes, int n_nodes, const int *outputs, int n_outputs, uwc_graph **out) {
     int *map = NULL;
     bool *inside = NULL;
@@ -105,6 +119,7 @@ uwc_status uwc_graph_extract(const uwc_graph *graph, const int *nodes, int n_nod
     for (int i = 0; i < n_nodes; i++) {
         UWC_TRY_GOTO(st, copy_node(&graph->node[nodes[i]], map, to), done);
     }
+    mark_shared(graph, inside, map, to);
     for (int i = 0; i < n_outputs; i++) {
         UWC_CHECK_GOTO(st, map[outputs[i]] >= 0, UWC_E_ARG, done, "value %s is not made by the nodes taken out",
                        graph->value[outputs[i]].name);

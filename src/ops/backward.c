@@ -3,22 +3,9 @@
 
 #include <string.h>
 
-static bool is_pointwise(const uwc_op *op) {
-    return op->group == 1 && op->kernel[0] * op->kernel[1] == 1 && op->stride[0] * op->stride[1] == 1 &&
-           (op->pad[0] | op->pad[1] | op->pad[2] | op->pad[3]) == 0;
-}
-
-static uwc_status conv(uwc_backward *b, const uwc_backward_call *call) {
-    if (is_pointwise(&b->op)) {
-        return uwc_backward__dense(b, call);
-    }
-    bool depthwise = b->in[1].dim[1] == 1 && b->op.group == b->out.dim[1];
-    return depthwise ? uwc_backward__depthwise(b, call) : uwc_backward__conv(b, call);
-}
-
 static uwc_backward_function function_of(uwc_op_kind kind) {
     static const uwc_backward_function function[UWC_OP_COUNT] = {
-        [UWC_OP_CONV] = conv,
+        [UWC_OP_CONV] = uwc_backward__conv,
         [UWC_OP_LINEAR] = uwc_backward__dense,
         [UWC_OP_BATCH_NORM] = uwc_backward__norm,
         [UWC_OP_LAYER_NORM] = uwc_backward__layer_norm,
@@ -80,6 +67,7 @@ void uwc_backward_destroy(uwc_backward **backward) {
     if (*backward == NULL) {
         return;
     }
+    uwc_backward__conv_close(&(*backward)->conv);
     uwc_free(&(*backward)->in);
     uwc_free(&(*backward)->scratch);
     uwc_free(backward);

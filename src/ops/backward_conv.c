@@ -1,164 +1,231 @@
-/* Convolutions by gathered patches and matrix products. A block of images is cut into runs of output rows whose patches stay in the cache.
- */
+/* Gradients of convolutions by oneDNN: activations as they lie, weights in the form that it likes best.
+ *
+ * As in the forward pass, primitives are made for one thread and a fixed number of images, and the threads share the batch. The gradient by
+ * the weights is summed in blocks of such runs, and the blocks are added up in order. */
 #include "backward_impl.h"
+#include "conv_desc.h"
 
-#include <string.h>
+#include <omp.h>
 
-enum { PATCH_FLOATS = 1 << 16 };
+/* One of the two gradients. */
+typedef struct pass {
+    int lanes;                /* threads that run at the same time */
+    uwc_ops__primitive *lane; /* [lanes] for the input, the first owns the weights */
+} pass;
 
-typedef struct conv {
-    const uwc_op *op;
-    int64_t images, h, w, channels, oh, ow, outputs;
-    int64_t group_in, group_out, taps, patch; /* channels of a group; patch = taps * group_in */
-    int64_t rows;                             /* output rows of a run */
+struct uwc_backward_conv {
+    int64_t images, runs, blocks; /* images of one run of a primitive; runs of the batch; blocks of runs */
+    pass by_input, by_weights;
+};
+
+/* The arguments of one run, and scratch memory. */
+typedef struct call {
+    const uwc_backward *b;
     const float *x, *dy;
-    float *weights; /* [groups, group_out, taps, group_in] */
-    float *dx;
-    bool add_x;
-    float *patches; /* per block: patches, then their gradients, each [rows ow, patch] */
-    uwc_backward_sums sums;
-} conv;
+    float *dx;              /* NULL: not wanted */
+    float *spare;           /* for each lane: what is to be added to something */
+    float *sums;            /* for each block: the gradient by the weights in oneDNN's form, then by the bias */
+    int64_t weights, terms; /* floats of a block's weights and of the whole block */
+} call;
 
-static conv describe(uwc_backward *b, const uwc_backward_call *call) {
-    conv c = {.op = &b->op, .images = b->in[0].dim[0], .channels = b->in[0].dim[1], .h = b->in[0].dim[2], .w = b->in[0].dim[3]};
-    c.outputs = b->out.dim[1];
-    c.oh = b->out.dim[2];
-    c.ow = b->out.dim[3];
-    c.group_in = c.channels / b->op.group;
-    c.group_out = c.outputs / b->op.group;
-    c.taps = b->op.kernel[0] * b->op.kernel[1];
-    c.patch = c.taps * c.group_in;
-    c.rows = PATCH_FLOATS / (c.ow * c.patch);
-    c.rows = c.rows < 1 ? 1 : c.rows > c.oh ? c.oh : c.rows;
-    c.x = call->in[0]->f32;
-    c.dy = call->grad_out->f32;
-    c.add_x = uwc_backward__adds(call, 0);
-    c.sums = (uwc_backward_sums){.blocks = uwc_backward__blocks(c.images), .weights = c.outputs * c.patch, .outputs = c.outputs};
-    return c;
+static int64_t whole_lines(int64_t floats) {
+    return (floats + 15) / 16 * 16;
 }
 
-static uwc_status take_scratch(conv *c, uwc_backward *b, bool want_weights, bool want_bias) {
-    int64_t patches = 2 * c->rows * c->ow * c->patch, weights = c->sums.weights, blocks = c->sums.blocks;
-    float *scratch;
-    UWC_TRY(uwc_backward__scratch(b, weights + blocks * (patches + weights + c->outputs), &scratch));
-    c->weights = scratch;
-    c->patches = c->weights + weights;
-    c->sums.partial = want_weights ? c->patches + blocks * patches : NULL;
-    c->sums.biases = want_bias ? c->patches + blocks * (patches + weights) : NULL;
+/* ---- primitives ------------------------------------------------------------------------------------------------------------------------
+ */
+
+static uwc_status describe(const uwc_backward *b, uwc_ops__conv_desc *c, dnnl_convolution_desc_t *forward) {
+    UWC_TRY(uwc_ops__conv_describe(&b->op, b->in, b->out, b->conv->images, c));
+    return uwc_ops__dnnl("Conv", "descriptor",
+                         dnnl_dilated_convolution_forward_desc_init(forward, dnnl_forward_training, dnnl_convolution_direct, &c->x,
+                                                                    &c->weights, &c->bias, &c->y, c->stride.at, c->gap.at, c->before.at,
+                                                                    c->after.at));
+}
+
+static uwc_status open_by_input(const uwc_backward *b, const pass *p, uwc_ops__primitive *lane) {
+    uwc_ops__conv_desc c;
+    dnnl_convolution_desc_t forward, desc;
+    UWC_TRY(describe(b, &c, &forward));
+    UWC_TRY(uwc_ops__dnnl("Conv", "descriptor of the gradient by the input",
+                          dnnl_dilated_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &c.x, &c.weights, &c.y,
+                                                                           c.stride.at, c.gap.at, c.before.at, c.after.at)));
+    UWC_TRY(uwc_ops__primitive_open_backward(lane, "Conv", &desc, &forward));
+    UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_DIFF_SRC, false));
+    UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_DIFF_DST, false));
+    return lane == p->lane ? uwc_ops__primitive_add(lane, DNNL_ARG_WEIGHTS, true)
+                           : uwc_ops__primitive_borrow(lane, DNNL_ARG_WEIGHTS, p->lane);
+}
+
+static uwc_status open_by_weights(const uwc_backward *b, const pass *p, uwc_ops__primitive *lane) {
+    static const int argument[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
+    uwc_ops__conv_desc c;
+    dnnl_convolution_desc_t forward, desc;
+    (void)p;
+    UWC_TRY(describe(b, &c, &forward));
+    UWC_TRY(uwc_ops__dnnl("Conv", "descriptor of the gradient by the weights",
+                          dnnl_dilated_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &c.x, &c.weights, &c.bias,
+                                                                              &c.y, c.stride.at, c.gap.at, c.before.at, c.after.at)));
+    UWC_TRY(uwc_ops__primitive_open_backward(lane, "Conv", &desc, &forward));
+    for (int i = 0; i < 4; i++) {
+        UWC_TRY(uwc_ops__primitive_add(lane, argument[i], false));
+    }
     return UWC_OK;
 }
 
-static void pack_weights(const conv *c, const float *weights) {
-    for (int64_t o = 0; o < c->outputs; o++) {
-        for (int64_t i = 0; i < c->group_in; i++) {
-            for (int64_t tap = 0; tap < c->taps; tap++) {
-                c->weights[(o * c->taps + tap) * c->group_in + i] = weights[(o * c->group_in + i) * c->taps + tap];
+static void close_pass(pass *p) {
+    for (int i = 0; i < p->lanes; i++) {
+        uwc_ops__primitive_close(&p->lane[i]);
+    }
+    uwc_free(&p->lane);
+    p->lanes = 0;
+}
+
+/* At the first run: lanes for up to `most` threads. */
+static uwc_status open_pass(const uwc_backward *b, int64_t most, pass *p,
+                            uwc_status (*open)(const uwc_backward *b, const pass *p, uwc_ops__primitive *lane)) {
+    int64_t threads = omp_get_max_threads();
+    int lanes = (int)(most < threads ? most : threads);
+    if (p->lanes > 0) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_calloc(lanes, sizeof *p->lane, &p->lane));
+    uwc_status st = UWC_OK;
+    threads = uwc_ops__alone_begin();
+    while (st == UWC_OK && p->lanes < lanes) {
+        st = open(b, p, &p->lane[p->lanes++]);
+    }
+    uwc_ops__alone_end((int)threads);
+    if (st != UWC_OK) {
+        close_pass(p);
+    }
+    return st;
+}
+
+static uwc_status prepare(uwc_backward *b) {
+    if (b->conv != NULL) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_calloc(1, sizeof *b->conv, &b->conv));
+    b->conv->images = uwc_ops__conv_images(&b->op, b->in, b->out);
+    b->conv->runs = b->out.dim[0] / b->conv->images;
+    b->conv->blocks = uwc_backward__blocks(b->conv->runs);
+    return UWC_OK;
+}
+
+void uwc_backward__conv_close(struct uwc_backward_conv **conv) {
+    if (*conv != NULL) {
+        close_pass(&(*conv)->by_input);
+        close_pass(&(*conv)->by_weights);
+    }
+    uwc_free(conv);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Runs on images [first, first + images) of the batch; x or dx, whichever the gradient takes. */
+static uwc_status run_once(const call *c, uwc_ops__primitive *lane, int64_t run, int argument, const float *x) {
+    int64_t images = c->b->conv->images;
+    UWC_TRY(uwc_ops__primitive_bind(lane, argument, x));
+    UWC_TRY(uwc_ops__primitive_bind(lane, DNNL_ARG_DIFF_DST, c->dy + run * images * uwc_shape_per_image(c->b->out)));
+    return uwc_ops__primitive_execute(lane);
+}
+
+/* The lane's share of the runs. */
+static uwc_status run_by_input(const call *c, int lane) {
+    const struct uwc_backward_conv *own = c->b->conv;
+    int64_t step = own->images * uwc_shape_per_image(c->b->in[0]), lanes = own->by_input.lanes;
+    for (int64_t run = lane * own->runs / lanes; run < (lane + 1) * own->runs / lanes; run++) {
+        float *dx = c->dx + run * step, *to = c->spare != NULL ? c->spare + lane * step : dx;
+        UWC_TRY(run_once(c, &own->by_input.lane[lane], run, DNNL_ARG_DIFF_SRC, to));
+        if (to != dx) {
+            uwc_backward__add(dx, to, step);
+        }
+    }
+    return UWC_OK;
+}
+
+/* Sums of the lane's share of the blocks. */
+static uwc_status run_by_weights(const call *c, int lane) {
+    const struct uwc_backward_conv *own = c->b->conv;
+    int64_t step = own->images * uwc_shape_per_image(c->b->in[0]), lanes = own->by_weights.lanes;
+    uwc_ops__primitive *primitive = &own->by_weights.lane[lane];
+    for (int64_t block = lane * own->blocks / lanes; block < (lane + 1) * own->blocks / lanes; block++) {
+        int64_t first = uwc_backward__block_first(own->runs, own->blocks, block);
+        int64_t end = uwc_backward__block_first(own->runs, own->blocks, block + 1);
+        for (int64_t run = first; run < end; run++) {
+            float *to = run == first ? c->sums + block * c->terms : c->spare + lane * c->terms;
+            UWC_TRY(uwc_ops__primitive_bind(primitive, DNNL_ARG_DIFF_WEIGHTS, to));
+            UWC_TRY(uwc_ops__primitive_bind(primitive, DNNL_ARG_DIFF_BIAS, to + c->weights));
+            UWC_TRY(run_once(c, primitive, run, DNNL_ARG_SRC, c->x + run * step));
+            if (run > first) {
+                uwc_backward__add(c->sums + block * c->terms, to, c->terms);
             }
         }
     }
-}
-
-/* Offset in an image of the pixel that tap (ky, kx) of output (oy, ox) reads; -1 in the padding. */
-static int64_t pixel_at(const conv *c, int64_t oy, int64_t ox, int64_t ky, int64_t kx) {
-    int64_t y = oy * c->op->stride[0] + ky * c->op->dilation[0] - c->op->pad[0];
-    int64_t x = ox * c->op->stride[1] + kx * c->op->dilation[1] - c->op->pad[1];
-    return y < 0 || y >= c->h || x < 0 || x >= c->w ? -1 : (y * c->w + x) * c->channels;
-}
-
-static void gather(const conv *c, const float *image, int64_t first, int64_t rows, float *patches) {
-    size_t bytes = (size_t)c->group_in * sizeof *patches;
-    for (int64_t position = first * c->ow; position < (first + rows) * c->ow; position++) {
-        for (int64_t tap = 0; tap < c->taps; tap++, patches += c->group_in) {
-            int64_t at = pixel_at(c, position / c->ow, position % c->ow, tap / c->op->kernel[1], tap % c->op->kernel[1]);
-            if (at < 0) {
-                memset(patches, 0, bytes);
-            } else {
-                memcpy(patches, image + at, bytes);
-            }
-        }
-    }
-}
-
-static void scatter(const conv *c, const float *patches, int64_t first, int64_t rows, float *image) {
-    for (int64_t position = first * c->ow; position < (first + rows) * c->ow; position++) {
-        for (int64_t tap = 0; tap < c->taps; tap++, patches += c->group_in) {
-            int64_t at = pixel_at(c, position / c->ow, position % c->ow, tap / c->op->kernel[1], tap % c->op->kernel[1]);
-            for (int64_t i = 0; at >= 0 && i < c->group_in; i++) {
-                image[at + i] += patches[i];
-            }
-        }
-    }
-}
-
-/* One group of one run of output rows; dy points at the run's first row. */
-static uwc_status run_rows(const conv *c, int64_t block, int64_t group, int64_t image, int64_t first, int64_t rows) {
-    int64_t positions = rows * c->ow, pixels = image * c->h * c->w * c->channels + group * c->group_in;
-    float *patches = c->patches + block * 2 * c->rows * c->ow * c->patch, *grad = patches + c->rows * c->ow * c->patch;
-    const float *dy = c->dy + (image * c->oh + first) * c->ow * c->outputs + group * c->group_out;
-    if (c->sums.partial != NULL) {
-        float *dw = c->sums.partial + block * c->sums.weights + group * c->group_out * c->patch;
-        gather(c, c->x + pixels, first, rows, patches);
-        UWC_TRY(uwc_sgemm(true, false, c->group_out, c->patch, positions, dy, c->outputs, patches, c->patch, 1.0f, dw, c->patch));
-    }
-    if (c->dx != NULL) {
-        const float *weights = c->weights + group * c->group_out * c->patch;
-        UWC_TRY(uwc_sgemm(false, false, positions, c->patch, c->group_out, dy, c->outputs, weights, c->patch, 0.0f, grad, c->patch));
-        scatter(c, grad, first, rows, c->dx + pixels);
-    }
     return UWC_OK;
 }
 
-static uwc_status run_image(const conv *c, int64_t block, int64_t image) {
-    int64_t pixels = c->h * c->w * c->channels;
-    if (c->dx != NULL && !c->add_x) {
-        memset(c->dx + image * pixels, 0, (size_t)pixels * sizeof *c->dx);
+static uwc_status run_lanes(const call *c, int lanes, uwc_status (*run)(const call *c, int lane)) {
+    int worst = UWC_OK;
+#pragma omp parallel for schedule(static) reduction(max : worst) if (lanes > 1)
+    for (int lane = 0; lane < lanes; lane++) {
+        int threads = uwc_ops__alone_begin(), st = (int)run(c, lane);
+        uwc_ops__alone_end(threads);
+        worst = st > worst ? st : worst;
     }
-    for (int64_t first = 0; first < c->oh; first += c->rows) {
-        int64_t rows = c->oh - first < c->rows ? c->oh - first : c->rows;
-        for (int64_t group = 0; group < c->op->group; group++) {
-            UWC_TRY(run_rows(c, block, group, image, first, rows));
-        }
-    }
-    if (c->sums.biases != NULL) {
-        int64_t positions = c->oh * c->ow;
-        uwc_backward__sum_rows(c->dy + image * positions * c->outputs, positions, c->outputs, c->sums.biases + block * c->outputs);
-    }
+    /* The text of the error stayed with its thread. */
+    UWC_CHECK(worst == UWC_OK, (uwc_status)worst, "Conv: oneDNN execution of a gradient");
     return UWC_OK;
 }
 
-static uwc_status run_block(const conv *c, int64_t block) {
-    if (c->sums.partial != NULL) {
-        memset(c->sums.partial + block * c->sums.weights, 0, (size_t)c->sums.weights * sizeof(float));
+static uwc_status by_input(uwc_backward *b, call *c, const uwc_tensor *weights, bool adds) {
+    pass *p = &b->conv->by_input;
+    dnnl_memory_desc_t stored;
+    UWC_TRY(open_pass(b, b->conv->runs, p, open_by_input));
+    UWC_TRY(uwc_ops__conv_describe_weights(&b->op, b->in[1], true, &stored));
+    UWC_TRY(uwc_ops__primitive_fill(p->lane, DNNL_ARG_WEIGHTS, &stored, weights->f32));
+    if (adds) {
+        UWC_TRY(uwc_backward__scratch(b, p->lanes * b->conv->images * uwc_shape_per_image(b->in[0]), &c->spare));
     }
-    if (c->sums.biases != NULL) {
-        memset(c->sums.biases + block * c->outputs, 0, (size_t)c->outputs * sizeof(float));
-    }
-    int64_t end = uwc_backward__block_first(c->images, c->sums.blocks, block + 1);
-    for (int64_t image = uwc_backward__block_first(c->images, c->sums.blocks, block); image < end; image++) {
-        UWC_TRY(run_image(c, block, image));
-    }
-    return UWC_OK;
+    return run_lanes(c, p->lanes, run_by_input);
 }
 
-uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *call) {
-    uwc_tensor *dx = uwc_backward__grad(b, call, 0), *dw = uwc_backward__grad(b, call, 1), *db = uwc_backward__grad(b, call, 2);
-    conv c = describe(b, call);
-    UWC_TRY(take_scratch(&c, b, dw != NULL, db != NULL));
-    pack_weights(&c, call->in[1]->f32);
-    c.dx = dx == NULL ? NULL : dx->f32;
-    uwc_status status[UWC_BACKWARD_BLOCKS] = {UWC_OK};
-#pragma omp parallel for schedule(static)
-    for (int64_t block = 0; block < c.sums.blocks; block++) {
-        status[block] = run_block(&c, block);
-    }
-    for (int64_t block = 0; block < c.sums.blocks; block++) {
-        UWC_CHECK(status[block] == UWC_OK, status[block], "matrix product in the gradient of a convolution");
-    }
+static uwc_status by_weights(uwc_backward *b, call *c, uwc_tensor *dw, uwc_tensor *db, const uwc_backward_call *all) {
+    pass *p = &b->conv->by_weights;
+    dnnl_memory_desc_t stored;
+    UWC_TRY(open_pass(b, b->conv->blocks, p, open_by_weights));
+    UWC_TRY(uwc_ops__conv_describe_weights(&b->op, b->in[1], true, &stored));
+    c->weights = whole_lines(uwc_ops__primitive_floats(p->lane, DNNL_ARG_DIFF_WEIGHTS));
+    c->terms = c->weights + whole_lines(b->out.dim[1]);
+    UWC_TRY(uwc_backward__scratch(b, (b->conv->blocks + p->lanes) * c->terms, &c->sums));
+    c->spare = c->sums + b->conv->blocks * c->terms;
+    UWC_TRY(run_lanes(c, p->lanes, run_by_weights));
+    uwc_backward__reduce(c->sums, b->conv->blocks, c->terms);
     if (dw != NULL) {
-        uwc_backward__reduce_weights(&c.sums, c.taps, c.group_in, dw, uwc_backward__adds(call, 1));
+        bool adds = uwc_backward__adds(all, 1);
+        UWC_TRY(uwc_ops__primitive_bind(p->lane, DNNL_ARG_DIFF_WEIGHTS, c->sums));
+        UWC_TRY(uwc_ops__primitive_drain(p->lane, DNNL_ARG_DIFF_WEIGHTS, &stored, adds ? c->spare : dw->f32));
+        if (adds) {
+            uwc_backward__store(c->spare, dw, true);
+        }
     }
     if (db != NULL) {
-        uwc_backward__reduce_bias(&c.sums, db, uwc_backward__adds(call, 2));
+        uwc_backward__store(c->sums + c->weights, db, uwc_backward__adds(all, 2));
     }
     return UWC_OK;
+}
+
+uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *all) {
+    uwc_tensor *dx = uwc_backward__grad(b, all, 0), *dw = uwc_backward__grad(b, all, 1), *db = uwc_backward__grad(b, all, 2);
+    call c = {.b = b, .x = all->in[0]->f32, .dy = all->grad_out->f32, .dx = dx == NULL ? NULL : dx->f32};
+    UWC_TRY(prepare(b));
+    if (dx != NULL) {
+        UWC_TRY(by_input(b, &c, all->in[1], uwc_backward__adds(all, 0)));
+    }
+    if (dw == NULL && db == NULL) {
+        return UWC_OK;
+    }
+    return uwc_backward__is_large_depthwise(b) ? uwc_backward__large_depthwise(b, all) : by_weights(b, &c, dw, db, all);
 }

@@ -16,6 +16,7 @@ struct uwc_backward {
     uwc_shape out;
     float *scratch; /* grows with need, kept between runs */
     int64_t capacity;
+    struct uwc_backward_conv *conv; /* primitives of a convolution, made at its first run */
 };
 
 /* The arguments of one run. */
@@ -36,25 +37,22 @@ uwc_status uwc_backward__scratch(uwc_backward *b, int64_t count, float **out) UW
 int64_t uwc_backward__blocks(int64_t count);
 int64_t uwc_backward__block_first(int64_t count, int64_t blocks, int64_t block);
 
-/* Sums of the blocks of a weighted operator; NULL: not wanted. */
-typedef struct uwc_backward_sums {
-    float *partial, *biases; /* [blocks, weights] and [blocks, outputs] */
-    int64_t blocks, weights, outputs;
-} uwc_backward_sums;
-
-/* Column sums of `rows` rows of dy into the bias sums of a block, added. */
-void uwc_backward__sum_rows(const float *dy, int64_t rows, int64_t outputs, float *sums);
-/* Adds up the blocks' bias sums in order. */
-void uwc_backward__reduce_bias(const uwc_backward_sums *sums, uwc_tensor *grad, bool add);
-/* Adds up the blocks' weight sums in order; a block holds [groups, rows, taps, channels] and the gradient [groups rows, channels, taps]. */
-void uwc_backward__reduce_weights(const uwc_backward_sums *sums, int64_t taps, int64_t channels, uwc_tensor *grad, bool add);
+/* to[i] += more[i]. */
+void uwc_backward__add(float *restrict to, const float *restrict more, int64_t n);
+/* The first of `blocks` vectors of `terms` floats becomes the sum of all, added in order. */
+void uwc_backward__reduce(float *sums, int64_t blocks, int64_t terms);
+/* *grad = from, or += with `add`. */
+void uwc_backward__store(const float *from, uwc_tensor *grad, bool add);
 
 /* Gradients of the operators, per kind; for operators of one input only called where that gradient is wanted. */
 typedef uwc_status (*uwc_backward_function)(uwc_backward *b, const uwc_backward_call *call);
 
 uwc_status uwc_backward__conv(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-uwc_status uwc_backward__depthwise(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-/* y [rows, outputs] = x [rows, inputs] W^T + bias: Linear and the 1x1 convolution. */
+void uwc_backward__conv_close(struct uwc_backward_conv **conv);
+/* A convolution whose gradients by weights and bias the function below has. */
+bool uwc_backward__is_large_depthwise(const uwc_backward *b);
+uwc_status uwc_backward__large_depthwise(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
+/* y [rows, outputs] = x [rows, inputs] W^T + bias: Linear. */
 uwc_status uwc_backward__dense(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;

@@ -1,6 +1,10 @@
 /* Sums over images and positions that do not depend on the number of threads: blocks fixed by the shapes, added up in order. */
 #include "backward_impl.h"
 
+#include <string.h>
+
+#include <uwc/vector.h>
+
 int64_t uwc_backward__blocks(int64_t count) {
     return count < UWC_BACKWARD_BLOCKS ? count : UWC_BACKWARD_BLOCKS;
 }
@@ -9,41 +13,28 @@ int64_t uwc_backward__block_first(int64_t count, int64_t blocks, int64_t block) 
     return count / blocks * block + count % blocks * block / blocks;
 }
 
-void uwc_backward__sum_rows(const float *dy, int64_t rows, int64_t outputs, float *sums) {
-    for (int64_t r = 0; r < rows; r++, dy += outputs) {
-        for (int64_t o = 0; o < outputs; o++) {
-            sums[o] += dy[o];
+UWC_VECTOR void uwc_backward__add(float *restrict to, const float *restrict more, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        to[i] += more[i];
+    }
+}
+
+void uwc_backward__reduce(float *sums, int64_t blocks, int64_t terms) {
+    enum { PIECE = 4096 };
+#pragma omp parallel for schedule(static) if (terms > UWC_OPS__PARALLEL)
+    for (int64_t first = 0; first < terms; first += PIECE) {
+        int64_t n = terms - first < PIECE ? terms - first : PIECE;
+        for (int64_t block = 1; block < blocks; block++) {
+            uwc_backward__add(sums + first, sums + block * terms + first, n);
         }
     }
 }
 
-static void store(float *to, double sum, bool add) {
-    *to = add ? *to + (float)sum : (float)sum;
-}
-
-void uwc_backward__reduce_bias(const uwc_backward_sums *sums, uwc_tensor *grad, bool add) {
-    for (int64_t o = 0; o < sums->outputs; o++) {
-        double sum = 0.0;
-        for (int64_t block = 0; block < sums->blocks; block++) {
-            sum += (double)sums->biases[block * sums->outputs + o];
-        }
-        store(&grad->f32[o], sum, add);
-    }
-}
-
-void uwc_backward__reduce_weights(const uwc_backward_sums *sums, int64_t taps, int64_t channels, uwc_tensor *grad, bool add) {
-    int64_t rows = sums->weights / (taps * channels);
-#pragma omp parallel for schedule(static)
-    for (int64_t row = 0; row < rows; row++) {
-        for (int64_t tap = 0; tap < taps; tap++) {
-            for (int64_t c = 0; c < channels; c++) {
-                const float *partial = sums->partial + (row * taps + tap) * channels + c;
-                double sum = 0.0;
-                for (int64_t block = 0; block < sums->blocks; block++) {
-                    sum += (double)partial[block * sums->weights];
-                }
-                store(&grad->f32[(row * channels + c) * taps + tap], sum, add);
-            }
-        }
+void uwc_backward__store(const float *from, uwc_tensor *grad, bool add) {
+    int64_t count = uwc_shape_count(grad->shape);
+    if (add) {
+        uwc_backward__add(grad->f32, from, count);
+    } else {
+        memcpy(grad->f32, from, (size_t)count * sizeof *from);
     }
 }

@@ -1,4 +1,4 @@
-#include "onednn.h"
+#include "conv_desc.h"
 
 #include <omp.h>
 
@@ -13,39 +13,22 @@ typedef struct conv {
     uwc_ops__primitive *lane; /* [lanes] the first owns the weights */
 } conv;
 
-/* The weights as oneDNN names their axes: [O,I/g,kh,kw] or, with groups, [g,O/g,I/g,kh,kw]. */
-static uwc_status describe_weights(const uwc_kernel *kernel, bool as_stored, dnnl_memory_desc_t *desc) {
-    uwc_shape shape = kernel->in[1];
-    int64_t group = kernel->op.group;
-    if (group > 1) {
-        shape = uwc_shape_make(5, (int64_t[]){group, shape.dim[0] / group, shape.dim[1], shape.dim[2], shape.dim[3]});
-    }
-    dnnl_format_tag_t stored = group > 1 ? dnnl_goihw : dnnl_oihw;
-    return uwc_ops__describe("Conv", shape, as_stored ? stored : dnnl_format_tag_any, desc);
-}
-
 static uwc_status describe_bias(const uwc_kernel *kernel, dnnl_memory_desc_t *desc) {
     return uwc_ops__describe("Conv", uwc_shape_1d(kernel->in[1].dim[0]), dnnl_x, desc);
 }
 
 static uwc_status describe_conv(const uwc_kernel *kernel, int64_t images, dnnl_convolution_desc_t *desc) {
-    const uwc_op *op = &kernel->op;
-    dnnl_memory_desc_t x, w, b, y;
-    uwc_ops__pair stride = uwc_ops__pair_of(op->stride[0], op->stride[1]), before = uwc_ops__pair_of(op->pad[0], op->pad[1]),
-                  after = uwc_ops__pair_of(op->pad[2], op->pad[3]), gap = uwc_ops__pair_of(op->dilation[0] - 1, op->dilation[1] - 1);
-    UWC_TRY(uwc_ops__describe("Conv", uwc_shape_batch(kernel->in[0], images), dnnl_nhwc, &x));
-    UWC_TRY(uwc_ops__describe("Conv", uwc_shape_batch(kernel->out, images), dnnl_nhwc, &y));
-    UWC_TRY(describe_weights(kernel, false, &w));
-    UWC_TRY(describe_bias(kernel, &b));
+    uwc_ops__conv_desc c;
+    UWC_TRY(uwc_ops__conv_describe(&kernel->op, kernel->in, kernel->out, images, &c));
     return uwc_ops__dnnl("Conv", "descriptor",
-                         dnnl_dilated_convolution_forward_desc_init(desc, dnnl_forward_inference, dnnl_convolution_direct, &x, &w, &b, &y,
-                                                                    stride.at, gap.at, before.at, after.at));
+                         dnnl_dilated_convolution_forward_desc_init(desc, dnnl_forward_inference, dnnl_convolution_direct, &c.x, &c.weights,
+                                                                    &c.bias, &c.y, c.stride.at, c.gap.at, c.before.at, c.after.at));
 }
 
 static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) {
     uwc_ops__primitive *own = ((conv *)kernel->state)->lane;
     dnnl_memory_desc_t desc;
-    UWC_TRY(describe_weights(kernel, true, &desc));
+    UWC_TRY(uwc_ops__conv_describe_weights(&kernel->op, kernel->in[1], true, &desc));
     UWC_TRY(uwc_ops__primitive_fill(own, DNNL_ARG_WEIGHTS, &desc, weights->f32));
     uwc_tensor *zero = NULL;
     if (bias == NULL) {
@@ -57,17 +40,6 @@ static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, con
     }
     uwc_tensor_destroy(&zero);
     return st;
-}
-
-/* Enough work to be worth a call, and enough rows for the weights to be worth reading; a divisor of the batch. */
-static int64_t choose_images(const uwc_kernel *kernel) {
-    static const int64_t least_work = 4000000, least_rows = 256;
-    int64_t batch = kernel->out.dim[0], rows = kernel->out.dim[2] * kernel->out.dim[3], images = 1;
-    int64_t work = uwc_op_multiply_adds(&kernel->op, kernel->in, kernel->out);
-    while (images < batch && (images * work < least_work || images * rows < least_rows || batch % images != 0)) {
-        images++;
-    }
-    return images;
 }
 
 static uwc_status open_lane(const uwc_kernel *kernel, const conv *own, uwc_ops__primitive *lane) {
@@ -91,7 +63,7 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
     conv *own;
     UWC_TRY(uwc_calloc(1, sizeof *own, &own));
     kernel->state = own;
-    own->images = choose_images(kernel);
+    own->images = uwc_ops__conv_images(&kernel->op, kernel->in, kernel->out);
     int64_t runs = kernel->out.dim[0] / own->images, threads = omp_get_max_threads();
     int lanes = (int)(runs < threads ? runs : threads);
     UWC_TRY(uwc_calloc(lanes, sizeof *own->lane, &own->lane));

@@ -1,5 +1,6 @@
 #include "onednn.h"
 
+#include <assert.h>
 #include <omp.h>
 
 uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t status) {
@@ -20,14 +21,14 @@ uwc_ops__pair uwc_ops__pair_of(int64_t h, int64_t w) {
     return (uwc_ops__pair){{h, w}};
 }
 
-static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t desc) {
+static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t desc, const_dnnl_primitive_desc_t hint) {
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t made = NULL;
     UWC_TRY(uwc_ops__dnnl(own->name, "attributes", dnnl_primitive_attr_create(&attributes)));
     uwc_status st =
         uwc_ops__dnnl(own->name, "scratchpad mode", dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user));
     if (st == UWC_OK) {
-        st = uwc_ops__dnnl(own->name, "primitive descriptor", dnnl_primitive_desc_create(&made, desc, attributes, own->engine, NULL));
+        st = uwc_ops__dnnl(own->name, "primitive descriptor", dnnl_primitive_desc_create(&made, desc, attributes, own->engine, hint));
     }
     if (st == UWC_OK) {
         st = uwc_ops__dnnl(own->name, "primitive", dnnl_primitive_create(&own->primitive, made));
@@ -37,11 +38,26 @@ static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t d
     return st;
 }
 
-uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) {
+static uwc_status open_engine(uwc_ops__primitive *own, const char *name) {
     own->name = name;
     UWC_TRY(uwc_ops__dnnl(name, "engine", dnnl_engine_create(&own->engine, dnnl_cpu, 0)));
-    UWC_TRY(uwc_ops__dnnl(name, "stream", dnnl_stream_create(&own->stream, own->engine, dnnl_stream_default_flags)));
-    UWC_TRY(make_primitive(own, desc));
+    return uwc_ops__dnnl(name, "stream", dnnl_stream_create(&own->stream, own->engine, dnnl_stream_default_flags));
+}
+
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) {
+    UWC_TRY(open_engine(own, name));
+    UWC_TRY(make_primitive(own, desc, NULL));
+    return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);
+}
+
+uwc_status uwc_ops__primitive_open_backward(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc,
+                                            const_dnnl_op_desc_t forward) {
+    dnnl_primitive_desc_t hint = NULL;
+    UWC_TRY(open_engine(own, name));
+    UWC_TRY(uwc_ops__dnnl(name, "forward descriptor", dnnl_primitive_desc_create(&hint, forward, NULL, own->engine, NULL)));
+    uwc_status st = make_primitive(own, desc, hint);
+    dnnl_primitive_desc_destroy(hint);
+    UWC_TRY(st);
     return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);
 }
 
@@ -65,13 +81,17 @@ uwc_status uwc_ops__primitive_add(uwc_ops__primitive *own, int argument, bool ow
     return add(own, argument, owns_memory, NULL);
 }
 
-static dnnl_memory_t find(const uwc_ops__primitive *own, int argument) {
-    for (int i = 0; i < own->n_args; i++) {
-        if (own->arg[i].arg == argument) {
-            return own->arg[i].memory;
-        }
+static int slot_of(const uwc_ops__primitive *own, int argument) {
+    int slot = 0;
+    while (slot < own->n_args && own->arg[slot].arg != argument) {
+        slot++;
     }
-    return NULL;
+    assert(slot < own->n_args);
+    return slot;
+}
+
+static dnnl_memory_t find(const uwc_ops__primitive *own, int argument) {
+    return own->arg[slot_of(own, argument)].memory;
 }
 
 uwc_status uwc_ops__primitive_borrow(uwc_ops__primitive *own, int argument, const uwc_ops__primitive *owner) {
@@ -80,46 +100,74 @@ uwc_status uwc_ops__primitive_borrow(uwc_ops__primitive *own, int argument, cons
     return add(own, argument, false, data);
 }
 
-static uwc_status run_reorder(uwc_ops__primitive *own, dnnl_memory_t from, dnnl_memory_t to) {
-    const dnnl_memory_desc_t *from_desc, *to_desc;
+/* From memory outside that lies as `outside` says into the slot's argument, or with `out` back. */
+static uwc_status open_reorder(const uwc_ops__primitive *own, int slot, const dnnl_memory_desc_t *outside, bool out,
+                               uwc_ops__reorder *reorder) {
+    const dnnl_memory_desc_t *inside;
     dnnl_primitive_desc_t made = NULL;
-    dnnl_primitive_t reorder = NULL;
-    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_memory_desc(from, &from_desc)));
-    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_memory_desc(to, &to_desc)));
-    UWC_TRY(uwc_ops__dnnl(own->name, "reorder descriptor",
-                          dnnl_reorder_primitive_desc_create(&made, from_desc, own->engine, to_desc, own->engine, NULL)));
-    uwc_status st = uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_create(&reorder, made));
-    if (st == UWC_OK) {
-        dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-        st = uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_execute(reorder, own->stream, 2, arg));
-    }
-    if (st == UWC_OK) {
-        st = uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
-    }
-    dnnl_primitive_destroy(reorder);
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory", dnnl_memory_create(&reorder->outside, outside, own->engine, DNNL_MEMORY_NONE)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory query", dnnl_memory_get_memory_desc(own->arg[slot].memory, &inside)));
+    UWC_TRY(uwc_ops__dnnl(
+        own->name, "reorder descriptor",
+        dnnl_reorder_primitive_desc_create(&made, out ? inside : outside, own->engine, out ? outside : inside, own->engine, NULL)));
+    uwc_status st = uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_create(&reorder->primitive, made));
     dnnl_primitive_desc_destroy(made);
     return st;
 }
 
+static void close_reorder(uwc_ops__reorder *reorder) {
+    dnnl_primitive_destroy(reorder->primitive);
+    dnnl_memory_destroy(reorder->outside);
+    *reorder = (uwc_ops__reorder){.primitive = NULL};
+}
+
+static uwc_status run_reorder(uwc_ops__primitive *own, int slot, const dnnl_memory_desc_t *outside, bool out, const float *data) {
+    uwc_ops__reorder *reorder = &own->reorder[slot];
+    if (reorder->primitive == NULL) {
+        close_reorder(reorder);
+        UWC_TRY(open_reorder(own, slot, outside, out, reorder));
+    }
+    dnnl_memory_t inside = own->arg[slot].memory;
+    dnnl_exec_arg_t arg[] = {{DNNL_ARG_FROM, out ? inside : reorder->outside}, {DNNL_ARG_TO, out ? reorder->outside : inside}};
+    UWC_TRY(uwc_ops__dnnl(own->name, "memory", dnnl_memory_set_data_handle(reorder->outside, (void *)(uintptr_t)data)));
+    UWC_TRY(uwc_ops__dnnl(own->name, "reorder", dnnl_primitive_execute(reorder->primitive, own->stream, 2, arg)));
+    return uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
+}
+
 uwc_status uwc_ops__primitive_fill(uwc_ops__primitive *own, int argument, const dnnl_memory_desc_t *desc, const float *data) {
-    dnnl_memory_t from;
-    UWC_TRY(uwc_ops__dnnl(own->name, "memory", dnnl_memory_create(&from, desc, own->engine, (void *)(uintptr_t)data)));
-    uwc_status st = run_reorder(own, from, find(own, argument));
-    dnnl_memory_destroy(from);
-    return st;
+    return run_reorder(own, slot_of(own, argument), desc, false, data);
+}
+
+uwc_status uwc_ops__primitive_drain(uwc_ops__primitive *own, int argument, const dnnl_memory_desc_t *desc, float *data) {
+    return run_reorder(own, slot_of(own, argument), desc, true, data);
+}
+
+int64_t uwc_ops__primitive_floats(const uwc_ops__primitive *own, int argument) {
+    const dnnl_memory_desc_t *desc = NULL;
+    dnnl_memory_get_memory_desc(find(own, argument), &desc);
+    return (int64_t)(dnnl_memory_desc_get_size(desc) / sizeof(float));
+}
+
+uwc_status uwc_ops__primitive_bind(uwc_ops__primitive *own, int argument, const float *data) {
+    return uwc_ops__dnnl(own->name, "argument", dnnl_memory_set_data_handle(find(own, argument), (void *)(uintptr_t)data));
+}
+
+uwc_status uwc_ops__primitive_execute(uwc_ops__primitive *own) {
+    UWC_TRY(uwc_ops__dnnl(own->name, "execution", dnnl_primitive_execute(own->primitive, own->stream, own->n_args, own->arg)));
+    return uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
 }
 
 uwc_status uwc_ops__primitive_run(uwc_ops__primitive *own, const float *x, float *y) {
-    UWC_TRY(uwc_ops__dnnl(own->name, "input", dnnl_memory_set_data_handle(find(own, DNNL_ARG_SRC), (void *)(uintptr_t)x)));
-    UWC_TRY(uwc_ops__dnnl(own->name, "output", dnnl_memory_set_data_handle(find(own, DNNL_ARG_DST), y)));
-    UWC_TRY(uwc_ops__dnnl(own->name, "execution", dnnl_primitive_execute(own->primitive, own->stream, own->n_args, own->arg)));
-    return uwc_ops__dnnl(own->name, "wait", dnnl_stream_wait(own->stream));
+    UWC_TRY(uwc_ops__primitive_bind(own, DNNL_ARG_SRC, x));
+    UWC_TRY(uwc_ops__primitive_bind(own, DNNL_ARG_DST, y));
+    return uwc_ops__primitive_execute(own);
 }
 
 void uwc_ops__primitive_close(uwc_ops__primitive *own) {
     for (int i = 0; i < UWC_OPS__ARGUMENTS; i++) {
         dnnl_memory_destroy(own->arg[i].memory);
         uwc_free(&own->owned[i]);
+        close_reorder(&own->reorder[i]);
     }
     dnnl_primitive_destroy(own->primitive);
     dnnl_stream_destroy(own->stream);

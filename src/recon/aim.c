@@ -64,6 +64,29 @@ static void mark_late(const uwc_graph *unit, int node, bool *late) {
     }
 }
 
+static bool joins_branches(const uwc_graph *unit, const uwc_node *node) {
+    return node->n_in == 2 && (node->op.kind == UWC_OP_ADD || node->op.kind == UWC_OP_SUB || node->op.kind == UWC_OP_MUL) &&
+           unit->value[node->in[0]].constant == NULL && unit->value[node->in[1]].constant == NULL;
+}
+
+/* What `node` gives, in `reached` values, is changed by layers behind it or by the branches that it meets. */
+static bool is_inner(const uwc_graph *unit, int node, bool *reached) {
+    for (int v = 0; v < unit->n_values; v++) {
+        reached[v] = v == unit->node[node].out;
+    }
+    for (int i = node + 1; i < unit->n_nodes; i++) {
+        const uwc_node *next = &unit->node[i];
+        bool *made = &reached[next->out];
+        for (int k = 0; k < next->n_in; k++) {
+            *made = *made || reached[next->in[k]];
+        }
+        if (*made && (uwc_op_is_weighted(next->op.kind) || joins_branches(unit, next))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uwc_status uwc_recon__aim(const uwc_graph *unit, int node, uwc_target target, uwc_aim *aim) {
     bool *late = NULL;
     uwc_status st;
@@ -78,6 +101,7 @@ uwc_status uwc_recon__aim(const uwc_graph *unit, int node, uwc_target target, uw
         aim->other_float[aim->n_others++] = late[other];
         aim->sum = unit->node[add].out;
     }
+    aim->inner = aim->n_others == 0 && is_inner(unit, node, late);
 done:
     uwc_free(&late);
     if (st != UWC_OK) {

@@ -1,43 +1,8 @@
 /* How far a solved unit is from its float output, on some of the images. */
 #include "recon_impl.h"
 
-#include <uwc/vector.h>
-
 /* Sums over the elements of a unit's outputs. */
-enum { SUM, SQUARE, ERROR_BEFORE, ERROR_AFTER, COUNT, SUMS };
-
-/* Sum and square of a, square of a - b: eight fixed lanes per block of 1,024. */
-UWC_VECTOR static void add_block(const float *a, const float *b, int64_t n, double *sum, double *square, double *error) {
-    float s[8] = {0}, q[8] = {0}, e[8] = {0};
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (int k = 0; k < 8; k++) {
-            float difference = a[i + k] - b[i + k];
-            s[k] += a[i + k];
-            q[k] += a[i + k] * a[i + k];
-            e[k] += difference * difference;
-        }
-    }
-    for (; i < n; i++) {
-        s[0] += a[i];
-        q[0] += a[i] * a[i];
-        e[0] += (a[i] - b[i]) * (a[i] - b[i]);
-    }
-    for (int k = 0; k < 8; k++) {
-        *sum += (double)s[k];
-        *square += (double)q[k];
-        *error += (double)e[k];
-    }
-}
-
-static void compare(const uwc_tensor *a, const uwc_tensor *b, double *sum, double *square, double *error) {
-    enum { BLOCK = 1024 };
-    int64_t count = uwc_shape_count(a->shape);
-    *sum = *square = *error = 0;
-    for (int64_t first = 0; first < count; first += BLOCK) {
-        add_block(a->f32 + first, b->f32 + first, count - first < BLOCK ? count - first : BLOCK, sum, square, error);
-    }
-}
+enum { AFTER, BEFORE = UWC_ERROR_SUMS, SUMS = 2 * UWC_ERROR_SUMS };
 
 /* The unit with nearest rounding and the quantizers that were chosen. */
 static uwc_status nearest_unit(const uwc_paths *p, uwc_graph **out) {
@@ -73,16 +38,8 @@ static uwc_status measure_batch(uwc_paths *p, outputs *o, uwc_images images, dou
         UWC_TRY(uwc_recon__paths_run(p, o->run_nearest, true, p->unit->output, n, o->rounded));
     }
     for (int i = 0; i < n; i++) {
-        double s, q, e, ignored[2];
-        compare(o->real[i], o->result[i], &s, &q, &e);
-        sum[SUM] += s;
-        sum[SQUARE] += q;
-        sum[ERROR_AFTER] += e;
-        sum[COUNT] += (double)uwc_shape_count(o->real[i]->shape);
-        if (o->run_nearest != NULL) {
-            compare(o->real[i], o->rounded[i], &ignored[0], &ignored[1], &e);
-        }
-        sum[ERROR_BEFORE] += e;
+        uwc_recon__add_error(o->real[i], o->result[i], sum + AFTER);
+        uwc_recon__add_error(o->real[i], o->run_nearest != NULL ? o->rounded[i] : o->result[i], sum + BEFORE);
     }
     return UWC_OK;
 }
@@ -129,10 +86,8 @@ uwc_status uwc_recon__measure(uwc_paths *p, const uwc_recon_options *options, uw
     UWC_TRY_GOTO(st, open_outputs(p, options, &o), done);
     UWC_TRY_GOTO(st, measure_shards(p, &o, first, end, sum), done);
     UWC_TRY_GOTO(st, uwc_recon__combine(p->stream, sum, SUMS), done);
-    double mean = sum[SUM] / sum[COUNT], variance = sum[SQUARE] / sum[COUNT] - mean * mean;
-    variance = variance > 1e-30 ? variance : 1e-30;
-    result->nmse_before = sum[ERROR_BEFORE] / sum[COUNT] / variance;
-    result->nmse_after = sum[ERROR_AFTER] / sum[COUNT] / variance;
+    result->nmse_before = uwc_recon__relative_error(sum + BEFORE);
+    result->nmse_after = uwc_recon__relative_error(sum + AFTER);
 done:
     uwc_exec_destroy(&o.run_nearest);
     uwc_graph_destroy(&o.nearest);

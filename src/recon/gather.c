@@ -5,6 +5,7 @@
 typedef struct pass {
     uwc_paths *paths;
     const uwc_node *node; /* of the quantized unit */
+    bool adapted;         /* the target is what the adapted unit gives from quantized inputs, otherwise the float unit's */
     int *fetch;           /* the layer's input, and the branches whose error it absorbs */
     int n_fetches;
     const uwc_tensor **got_quantized, **got_float;
@@ -33,7 +34,7 @@ uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all) {
 
 static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, pass *w) {
     const uwc_value *value = p->unit->value;
-    *w = (pass){.paths = p, .node = &p->quantized->node[node], .seed = options->seed};
+    *w = (pass){.paths = p, .node = &p->quantized->node[node], .adapted = aim->inner && p->adapted != NULL, .seed = options->seed};
     UWC_TRY(uwc_calloc(aim->n_others + 1, sizeof *w->fetch, &w->fetch));
     UWC_TRY(uwc_calloc(aim->n_others + 1, sizeof *w->got_quantized, &w->got_quantized));
     UWC_TRY(uwc_calloc(aim->n_others + 1, sizeof *w->got_float, &w->got_float));
@@ -46,9 +47,10 @@ static uwc_status open_pass(uwc_paths *p, int node, const uwc_aim *aim, const uw
     uwc_geometry geometry;
     geometry_of(w, 1, &geometry);
     w->sample = uwc_recon__sample(options->positions, p->stream->images, geometry.images * geometry.out_height * geometry.out_width);
-    const uwc_node *real = &p->unit->node[node];
-    UWC_TRY(uwc_recon__outputs_create(&geometry, value[real->in[1]].constant->f32,
-                                      real->n_in == 3 ? value[real->in[2]].constant->f32 : NULL, &w->outputs));
+    const uwc_graph *real = w->adapted ? p->adapted : p->unit;
+    const int *in = real->node[node].in;
+    UWC_TRY(uwc_recon__outputs_create(&geometry, real->value[in[1]].constant->f32,
+                                      real->node[node].n_in == 3 ? real->value[in[2]].constant->f32 : NULL, &w->outputs));
     UWC_TRY(uwc_calloc(p->batch * w->sample.positions, sizeof *w->position, &w->position));
     UWC_TRY(uwc_recon__scratch_create(&geometry, &w->scratch));
     UWC_TRY(uwc_calloc(p->batch * uwc_shape_count(value[w->node->in[0]].shape), sizeof *w->x, &w->x));
@@ -99,20 +101,26 @@ static void absorb(const pass *w, const uwc_rows *rows, int64_t channels) {
     }
 }
 
+/* The layer's input as its quantizer gives it, for some images of a path. */
+static const float *quantized_input(const pass *w, const uwc_tensor *raw, float *memory) {
+    const uwc_quantizer *quantizer = &w->paths->quantized->value[w->node->in[0]].quantizer;
+    if (quantizer->bits == 0) {
+        return raw->f32;
+    }
+    uwc_quantizer_apply(quantizer, raw->f32, uwc_shape_count(raw->shape), memory);
+    return memory;
+}
+
 /* The rows that a batch of images adds: quantized inputs and targets. */
 static uwc_status make_rows(pass *w, uwc_images images, const uwc_geometry *g, uwc_rows *rows) {
     uwc_paths *p = w->paths;
-    UWC_TRY(uwc_recon__paths_load(p, images, true, true));
-    UWC_TRY(uwc_recon__paths_run(p, p->run_float, false, w->fetch, w->n_fetches, w->got_float));
-    UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, w->fetch, w->n_fetches, w->got_quantized));
+    UWC_TRY(uwc_recon__paths_load(p, images, !w->adapted, true));
+    UWC_TRY(uwc_recon__paths_run(p, w->adapted ? p->run_adapted : p->run_float, w->adapted, w->fetch, w->n_fetches, w->got_float));
     *rows = choose_rows(w, images, g);
-    rows->x = w->got_quantized[0]->f32;
-    const uwc_value *edge = &p->quantized->value[w->node->in[0]];
-    if (edge->quantizer.bits > 0) {
-        uwc_quantizer_apply(&edge->quantizer, rows->x, images.count * uwc_shape_count(edge->shape), w->x);
-        rows->x = w->x;
-    }
-    UWC_TRY(uwc_recon__outputs_run(w->outputs, g, w->got_float[0]->f32, rows->position, rows->count, w->y));
+    const float *input = w->adapted ? quantized_input(w, w->got_float[0], w->x) : w->got_float[0]->f32;
+    UWC_TRY(uwc_recon__outputs_run(w->outputs, g, input, rows->position, rows->count, w->y));
+    UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, w->fetch, w->n_fetches, w->got_quantized));
+    rows->x = quantized_input(w, w->got_quantized[0], w->x);
     absorb(w, rows, g->groups * g->rows);
     return UWC_OK;
 }

@@ -27,6 +27,17 @@ uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options 
     return make_inputs(unit, p->batch, &p->from_quantized, &p->view_quantized, &p->feed_quantized);
 }
 
+uwc_status uwc_recon__paths_adapted(uwc_paths *p, const uwc_recon_options *options) {
+    uwc_exec_destroy(&p->run_adapted);
+    uwc_graph_destroy(&p->adapted);
+    UWC_TRY(uwc_graph_copy(p->quantized, &p->adapted));
+    return uwc_exec_create(p->adapted, p->batch, options->backend, &p->run_adapted);
+}
+
+const uwc_graph *uwc_recon__source(const uwc_paths *p) {
+    return p->adapted != NULL ? p->adapted : p->unit;
+}
+
 static void free_inputs(int n, uwc_tensor ***tensors, uwc_tensor **views, const uwc_tensor ***feeds) {
     for (int i = 0; *tensors != NULL && i < n; i++) {
         uwc_tensor_destroy(&(*tensors)[i]);
@@ -44,6 +55,8 @@ void uwc_recon__paths_close(uwc_paths *p) {
     free_inputs(p->unit->n_inputs, &p->from_quantized, &p->view_quantized, &p->feed_quantized);
     uwc_exec_destroy(&p->run_float);
     uwc_exec_destroy(&p->run_quantized);
+    uwc_exec_destroy(&p->run_adapted);
+    uwc_graph_destroy(&p->adapted);
     uwc_graph_destroy(&p->quantized);
     uwc_graph_destroy(&p->real);
     p->unit = NULL;

@@ -3,6 +3,7 @@
 #ifndef UWC_RECON_IMPL_H
 #define UWC_RECON_IMPL_H
 
+#include <uwc/gradient.h>
 #include <uwc/linalg.h>
 #include <uwc/recon.h>
 
@@ -162,6 +163,7 @@ int uwc_recon__only_reader(const uwc_graph *unit, int value);
 /* What a layer aims at: float value `sum` minus the other branches that join it. */
 typedef struct uwc_aim {
     int sum;           /* value of the float unit */
+    bool inner;        /* other layers of the unit come behind, or share a sum and absorb its error */
     int *other;        /* values subtracted: owned */
     bool *other_float; /* taken from the float unit (a layer before it is not solved yet) */
     int n_others;
@@ -183,7 +185,8 @@ typedef struct uwc_paths {
     uwc_graph *real;       /* owned: the float unit, its channels equalised */
     const uwc_graph *unit; /* the same, to read */
     uwc_graph *quantized;  /* owned: solved layer by layer */
-    uwc_exec *run_float, *run_quantized;
+    uwc_graph *adapted;    /* owned: float weights that suit the quantized activations, which inner layers aim at; NULL: the float unit's */
+    uwc_exec *run_float, *run_quantized, *run_adapted;
     const uwc_stream *stream;
     int64_t batch;
     uwc_tensor **from_float, **from_quantized; /* [n_inputs] of a full batch */
@@ -196,6 +199,8 @@ int64_t uwc_recon__batch(const uwc_graph *unit, const uwc_recon_options *options
 uwc_status uwc_recon__paths_open(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
                                  uwc_paths *paths) UWC_MUST_USE;
 void uwc_recon__paths_close(uwc_paths *paths);
+/* Takes the present quantized unit, in which some layers are float, as the adapted one. */
+uwc_status uwc_recon__paths_adapted(uwc_paths *paths, const uwc_recon_options *options) UWC_MUST_USE;
 /* Reads the inputs of some images, at most a batch, for the paths asked for. */
 uwc_status uwc_recon__paths_load(uwc_paths *paths, uwc_images images, bool want_float, bool want_quantized) UWC_MUST_USE;
 /* Runs a path on the loaded batch; `exec` is one of the two, or one for another graph with the unit's inputs. */
@@ -241,8 +246,21 @@ uwc_status uwc_recon__emit(uwc_paths *paths) UWC_MUST_USE;
  * [groups*rows]. */
 uwc_status uwc_recon__solve_node(uwc_paths *paths, int node, const uwc_recon_options *options, uwc_weights *weights,
                                  float *bias) UWC_MUST_USE;
+/* The unit whose float weights are rounded. */
+const uwc_graph *uwc_recon__source(const uwc_paths *paths);
 /* Nearest rounding of one node's weights. */
 uwc_status uwc_recon__nearest_node(const uwc_graph *graph, int node, uwc_weights **out) UWC_MUST_USE;
+
+/* ---- differences ----------------------------------------------------------------------------------------------------------------------
+ */
+
+enum { UWC_ERROR_SUMS = 4 };
+/* Adds to sum [UWC_ERROR_SUMS] what the elements of `got` differ from those of `target`. */
+void uwc_recon__add_error(const uwc_tensor *target, const uwc_tensor *got, double *sum);
+/* The mean square difference over the variance of the targets. */
+double uwc_recon__relative_error(const double *sum);
+/* out = a - b. */
+void uwc_recon__subtract(const uwc_tensor *a, const uwc_tensor *b, const uwc_tensor *out);
 
 /* ---- descent on a unit's output error -------------------------------------------------------------------------------------------------
  */
@@ -275,5 +293,8 @@ void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+/* The layers of the quantized unit that are not solved, and the steps of its activations, descend on the unit's output error with quantized
+ * activations; *better: they did so on the images that are held out, otherwise nothing has changed. All quantizers are chosen. */
+uwc_status uwc_recon__adapt(uwc_paths *paths, const uwc_recon_options *options, bool *better) UWC_MUST_USE;
 
 #endif

@@ -99,7 +99,7 @@ uwc_status uwc_recon__solve_node(uwc_paths *p, int index, const uwc_recon_option
     uwc_status st;
     UWC_TRY_GOTO(st, uwc_recon__aim(p->unit, index, options->target, &aim), done);
     UWC_TRY_GOTO(st, uwc_recon__gather(p, index, &aim, options, folds), done);
-    UWC_TRY_GOTO(st, float_weights(p->unit, node, &g, &w0), done);
+    UWC_TRY_GOTO(st, float_weights(uwc_recon__source(p), &uwc_recon__source(p)->node[index], &g, &w0), done);
     st = solve_layer(&g, folds, w0, layer, weights, bias);
 done:
     uwc_recon__aim_clear(&aim);

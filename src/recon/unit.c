@@ -11,10 +11,10 @@ static uwc_status solve_node(uwc_paths *p, int index, const uwc_recon_options *o
     UWC_CHECK(p->unit->value[node->in[0]].shape.rank != 4 || node->op.kind == UWC_OP_CONV, UWC_E_UNSUPPORTED,
               "a matrix product over four dimensions");
     UWC_TRY_GOTO(st, uwc_strdup(node->name, &out->node), done);
-    UWC_TRY_GOTO(st, uwc_recon__nearest_node(p->unit, index, &weights), done);
+    UWC_TRY_GOTO(st, uwc_recon__nearest_node(uwc_recon__source(p), index, &weights), done);
     UWC_TRY_GOTO(st, uwc_calloc(weights->rows, sizeof *bias, &bias), done);
     if (node->n_in == 3) {
-        memcpy(bias, p->unit->value[node->in[2]].constant->f32, (size_t)weights->rows * sizeof *bias);
+        memcpy(bias, uwc_recon__source(p)->value[node->in[2]].constant->f32, (size_t)weights->rows * sizeof *bias);
     }
     if (options->method == UWC_METHOD_SECOND_ORDER) {
         UWC_TRY_GOTO(st, uwc_recon__solve_node(p, index, options, weights, bias), done);
@@ -43,11 +43,40 @@ static uwc_status choose_edges(uwc_paths *p, int index, const uwc_recon_options 
     return UWC_OK;
 }
 
+/* Adapts what is float, before the node `index` is solved; the first time all edges need quantizers, which they lose where that brought
+ * nothing. */
+static uwc_status adapt(uwc_paths *p, int index, const uwc_recon_options *options) {
+    const bool again = p->adapted != NULL;
+    bool better = false;
+    for (int i = index; i < p->unit->n_nodes && !again; i++) {
+        UWC_TRY(choose_edges(p, i, options));
+    }
+    UWC_TRY(uwc_recon__adapt(p, options, &better));
+    if (better) {
+        return uwc_recon__paths_adapted(p, options);
+    }
+    for (int v = 0; v < p->quantized->n_values && !again; v++) {
+        p->quantized->value[v].quantizer = p->unit->value[v].quantizer;
+    }
+    return UWC_OK;
+}
+
+static bool adapts(const uwc_paths *p, const uwc_recon_options *options) {
+    return options->method == UWC_METHOD_SECOND_ORDER && options->adapt.steps > 0 && uwc_gradient_exists(p->unit);
+}
+
 static uwc_status solve_nodes(uwc_paths *p, const uwc_recon_options *options, uwc_unit_result *result) {
     UWC_TRY(uwc_calloc(p->unit->n_nodes, sizeof *result->layer, &result->layer));
     for (int i = 0; i < p->unit->n_nodes; i++) {
         const uwc_node *node = &p->unit->node[i];
-        uwc_status st = choose_edges(p, i, options);
+        const bool again = options->adapt.progressive && p->adapted != NULL && uwc_op_is_weighted(node->op.kind);
+        uwc_status st = UWC_OK;
+        if (adapts(p, options) && (i == 0 || (again && result->n_layers > 0))) {
+            st = adapt(p, i, options);
+        }
+        if (st == UWC_OK) {
+            st = choose_edges(p, i, options);
+        }
         if (st == UWC_OK && uwc_op_is_weighted(node->op.kind)) {
             UWC_CHECK(node->weight_bits > 0, UWC_E_ARG, "layer %s has no bits assigned", node->name);
             result->n_layers++;

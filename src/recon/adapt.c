@@ -1,0 +1,172 @@
+/* Adapting before rounding: the layers of a unit that are still float, and the steps of its activations, descend together on the error of
+ * the unit's output with its activations quantized. Which of the states on the way is taken, or none, is judged on images that are held
+ * out. */
+#include "recon_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { JUDGED_IMAGES = 96, JUDGEMENTS = 8 };
+
+/* Weights or a bias of a layer, or the scale of an activation's quantizer. */
+typedef struct parameter {
+    int value;       /* of the graph */
+    bool step;       /* the scale of its quantizer */
+    float *x, *best; /* x: in the graph; best: a copy of the best so far */
+    double size;     /* about the size of its elements: a step is a part of it */
+    uwc_adam adam;
+} parameter;
+
+typedef struct adapt {
+    uwc_paths *paths;
+    const uwc_recon_options *options;
+    uwc_minibatch batch;
+    uwc_gradient *gradient;
+    uwc_tensor **grad; /* [n_outputs] by the outputs */
+    parameter *parameter;
+    int n_parameters;
+} adapt;
+
+static double root_mean_square(const float *x, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += (double)x[i] * (double)x[i];
+    }
+    return sqrt(sum / (double)count);
+}
+
+static uwc_status add_parameter(adapt *a, int value, bool step, float *x, int64_t count, double size) {
+    parameter *p = &a->parameter[a->n_parameters++];
+    *p = (parameter){.value = value, .step = step, .x = x, .size = size};
+    UWC_TRY(uwc_calloc(count, sizeof *p->best, &p->best));
+    memcpy(p->best, x, (size_t)count * sizeof *x);
+    return uwc_recon__adam_open(count, &p->adam);
+}
+
+/* What descends: all but solved layers, and steps that no other unit shares. */
+static uwc_status list_parameters(adapt *a) {
+    const uwc_graph *graph = a->paths->quantized;
+    UWC_TRY(uwc_calloc(2 * (int64_t)graph->n_nodes + graph->n_values, sizeof *a->parameter, &a->parameter));
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const uwc_node *node = &graph->node[i];
+        for (int k = 1; k < node->n_in && uwc_op_is_weighted(node->op.kind) && node->quantized == NULL; k++) {
+            uwc_tensor *constant = graph->value[node->in[k]].constant;
+            const int64_t count = uwc_shape_count(constant->shape);
+            double size = root_mean_square(constant->f32, count);
+            if (k == 2) { /* a bias is of the size of what the weights give */
+                const uwc_tensor *weights = graph->value[node->in[1]].constant;
+                size = fmax(size, root_mean_square(weights->f32, uwc_shape_count(weights->shape)));
+            }
+            UWC_TRY(add_parameter(a, node->in[k], false, constant->f32, count, size));
+        }
+    }
+    for (int v = 0; v < graph->n_values; v++) {
+        uwc_value *value = &a->paths->quantized->value[v];
+        if (value->quantizer.bits > 0 && !value->shared) {
+            UWC_TRY(add_parameter(a, v, true, &value->quantizer.scale, 1, (double)value->quantizer.scale));
+        }
+    }
+    return UWC_OK;
+}
+
+static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, adapt *a) {
+    const uwc_graph *graph = p->quantized;
+    a->paths = p;
+    a->options = options;
+    UWC_TRY(uwc_recon__minibatch_open(p, options->adapt.batch, &a->batch));
+    UWC_TRY(uwc_gradient_create(graph, options->adapt.batch, false, &a->gradient));
+    UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
+    for (int i = 0; i < graph->n_outputs; i++) {
+        UWC_TRY(uwc_tensor_activation(a->batch.target[i]->shape, &a->grad[i]));
+    }
+    return list_parameters(a);
+}
+
+static void close_adapt(adapt *a) {
+    for (int i = 0; i < a->n_parameters; i++) {
+        uwc_free(&a->parameter[i].best);
+        uwc_recon__adam_close(&a->parameter[i].adam);
+    }
+    uwc_free(&a->parameter);
+    for (int i = 0; a->grad != NULL && i < a->paths->quantized->n_outputs; i++) {
+        uwc_tensor_destroy(&a->grad[i]);
+    }
+    uwc_free(&a->grad);
+    uwc_gradient_destroy(&a->gradient);
+    uwc_recon__minibatch_close(&a->batch);
+}
+
+/* Error of the present state on the images that are held out, over their variance. */
+static uwc_status judge(adapt *a, double *error) {
+    const int64_t most = a->batch.n_judge < JUDGED_IMAGES ? a->batch.n_judge : JUDGED_IMAGES;
+    double sum[UWC_ERROR_SUMS] = {0};
+    for (int64_t at = 0; at * a->batch.size < most; at++) {
+        UWC_TRY(uwc_recon__minibatch_judge(&a->batch, at));
+        UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, NULL));
+        for (int i = 0; i < a->paths->quantized->n_outputs; i++) {
+            uwc_recon__add_error(a->batch.target[i], uwc_gradient_value(a->gradient, a->paths->quantized->output[i]), sum);
+        }
+    }
+    *error = uwc_recon__relative_error(sum);
+    return UWC_OK;
+}
+
+/* grad = output - target: the gradient of half the square error, up to a factor that Adam does not see. */
+static uwc_status descend(adapt *a, int step) {
+    const uwc_adapt_options *o = &a->options->adapt;
+    const uwc_drop drop = {.part = o->drop, .seed = a->options->seed, .step = (uint64_t)step};
+    const uwc_graph *graph = a->paths->quantized;
+    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
+    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, (uint64_t)step));
+    UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, o->drop > 0 ? &drop : NULL));
+    for (int i = 0; i < graph->n_outputs; i++) {
+        uwc_recon__subtract(uwc_gradient_value(a->gradient, graph->output[i]), a->batch.target[i], a->grad[i]);
+    }
+    UWC_TRY(uwc_gradient_backward(a->gradient, (const uwc_tensor *const *)a->grad));
+    for (int i = 0; i < a->n_parameters; i++) {
+        parameter *p = &a->parameter[i];
+        const float by_scale = (float)uwc_gradient_by_scale(a->gradient, p->value);
+        uwc_recon__adam_step(&p->adam, p->step ? &by_scale : uwc_gradient_by(a->gradient, p->value)->f32, rate * p->size, p->x);
+        if (p->step) {
+            *p->x = fmaxf(*p->x, (float)(0.1 * p->size));
+        }
+    }
+    return UWC_OK;
+}
+
+static void copy_parameters(const adapt *a, bool to_best) {
+    for (int i = 0; i < a->n_parameters; i++) {
+        const parameter *p = &a->parameter[i];
+        memcpy(to_best ? p->best : p->x, to_best ? p->x : p->best, (size_t)p->adam.count * sizeof *p->x);
+    }
+}
+
+static uwc_status run(adapt *a, bool *better) {
+    const int steps = a->options->adapt.steps, every = (steps + JUDGEMENTS - 1) / JUDGEMENTS;
+    double best, error;
+    UWC_TRY(judge(a, &best));
+    for (int step = 0; step < steps; step++) {
+        UWC_TRY(descend(a, step));
+        if ((step + 1) % every == 0 || step + 1 == steps) {
+            UWC_TRY(judge(a, &error));
+            if (error < best) {
+                best = error;
+                *better = true;
+                copy_parameters(a, true);
+            }
+        }
+    }
+    copy_parameters(a, false);
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__adapt(uwc_paths *p, const uwc_recon_options *options, bool *better) {
+    adapt a = {0};
+    *better = false;
+    uwc_status st = open_adapt(p, options, &a);
+    if (st == UWC_OK) {
+        st = run(&a, better);
+    }
+    close_adapt(&a);
+    return st == UWC_OK ? uwc_exec_refresh(p->run_quantized, -1) : st;
+}
