@@ -4,13 +4,14 @@
 data=$root/data/quickstart
 cat >c.yaml <<END
 model: $data/model.onnx
-data: {calibration: $data/calibration.h5, samples: 48, preprocess: {mean: 0.5, std: 0.25}}
+data: {calibration: $data/calibration.h5, samples: 32, preprocess: {mean: 0.5, std: 0.25}}
 quantize: {weight_bits: 3, activation_bits: 4}
+reconstruct: {adapt: {steps: 0}}
 END
 expect 0 "$program" run c.yaml -o a -q
 cp a/journal.jsonl journal
 expect 0 "$program" inspect a --curvature
-says "from 48 images, 32 probes each"
+says "from 32 images, 32 probes each"
 [ "$(grep -c ' %$' "$scratch/out")" = 5 ] || complain "not one row for each of five units"
 expect 0 "$program" inspect a --curvature --json
 cp "$scratch/out" first.json
