@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the files of this folder again: pictures and trained weights. Takes some minutes; on processors with the same instruction set (the weights:
-# AVX-512) the bytes are those of the repository, at any number of threads. Usage: make.sh [FOLDER], default this folder.
+# Makes the files of this folder again: pictures and trained weights. Takes some minutes; the bytes of the pictures are those of the repository, the
+# weights are the same at any number of threads on processors with the same instruction set. Usage: make.sh [FOLDER], default this folder.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

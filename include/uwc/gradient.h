@@ -33,6 +33,9 @@ typedef struct uwc_drop {
     uint64_t seed, step;
 } uwc_drop;
 
+/* keep[i] = 1 where element i of `value`, which has `count`, keeps its float value. Local. */
+void uwc_drop_keep(const uwc_drop *drop, int value, int64_t count, uint8_t *keep);
+
 /* Forward on fed[i], the value of graph->input[i]: weights, biases and quantizers as the graph has them now. drop NULL: all are quantized.
  * Errors: SHAPE. Local. */
 uwc_status uwc_gradient_forward(uwc_gradient *gradient, const uwc_tensor *const *fed, const uwc_drop *drop) UWC_MUST_USE;

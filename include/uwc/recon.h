@@ -15,12 +15,22 @@ enum { UWC_SHARDS = 16 }; /* virtual shards of the samples, fixed: partial sums 
 /* Images [*first, *first + *count) of shard k of `images`. Local. */
 void uwc_shard_range(int64_t images, int shard, int64_t *first, int64_t *count);
 
-typedef enum uwc_method { UWC_METHOD_NEAREST, UWC_METHOD_SECOND_ORDER } uwc_method;
+typedef enum uwc_method {
+    UWC_METHOD_NEAREST,
+    UWC_METHOD_SECOND_ORDER,
+    UWC_METHOD_ADAROUND, /* the last three learn the rounding by gradient descent */
+    UWC_METHOD_BRECQ,
+    UWC_METHOD_QDROP
+} uwc_method;
+enum { UWC_LEARN_BATCH = 32 }; /* images of an iteration of the methods that learn */
 typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 
 /* Descent of a unit's float weights and activation steps before its layers are rounded. */
+typedef enum uwc_adapt_when { UWC_ADAPT_OFF, UWC_ADAPT_AUTO, UWC_ADAPT_ALWAYS } uwc_adapt_when;
+
 typedef struct uwc_adapt_options {
-    int steps;        /* 0: none */
+    uwc_adapt_when when; /* auto: in units with activations of less than 8 bits */
+    int steps;
     int batch;        /* images of a step */
     double rate;      /* of the first step: how far a parameter moves, as a part of its size; falls to 0 as a cosine */
     double drop;      /* part of the activations that stay float in a step */
@@ -33,8 +43,9 @@ typedef struct uwc_recon_options {
     double ridge; /* of retargeting, a part of the mean diagonal of A; 0: the one with the least error on held-out images */
     double damp;  /* of the rounding's metric, likewise a part */
     uwc_adapt_options adapt;
-    bool equalise;     /* stretch the channels of activations in front of depthwise layers */
-    int64_t positions; /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
+    bool equalise;      /* stretch the channels of activations in front of depthwise layers */
+    int64_t positions;  /* output positions of an image that enter the statistics of a layer; 0: chosen from their number */
+    int64_t iterations; /* of descent, for the methods that learn the rounding */
     uint64_t seed;
     uwc_backend backend;
     int64_t batch_bytes; /* activations of one batch stay below this; part of the result's definition */
@@ -78,6 +89,9 @@ typedef struct uwc_unit_result {
     double seconds;                 /* not part of the unit's file */
 } uwc_unit_result;
 
+/* Estimated multiply-adds of descent, per image of `images`, for a unit of so many per image whose coarsest activations have so many bits
+ * (32: float); 0: nothing descends. Local. */
+double uwc_recon_learning_work(const uwc_recon_options *options, int activation_bits, int64_t images, int64_t multiply_adds);
 /* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when
  * done with the solution. Local. */
 uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
@@ -93,7 +107,8 @@ typedef struct uwc_recon_need {
     int64_t layer_bytes;  /* of that layer */
 } uwc_recon_need;
 
-/* For `images` calibration images and options as uwc_recon_unit takes them. Local. */
+/* For `images` calibration images and options as uwc_recon_unit takes them. Errors: UNSUPPORTED (a method that learns a whole unit, and an
+ * operator without gradient in it). Local. */
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
 
 /* ---- the second-order picture of a unit (docs/method.md) -------------------------------------------------------------------------- */

@@ -79,6 +79,9 @@ uwc_status uwc_config__assign(uwc_config *config, const char *folder, const char
     case UWC_KEY_SWEEP:
         return uwc_error_note(uwc_sweep__assign(config, row, folder, item, n), "sweep");
     case UWC_KEY_BLOCK:
+        if (uwc_option__switch(key, &row)) {
+            return uwc_value__parse(&table[row], folder, item, n, list, &config->value[row]);
+        }
         return uwc_error_set(UWC_E_CONFIG, "%s: a block of keys is expected, not a value", key);
     case UWC_KEY_UNKNOWN:
         break;

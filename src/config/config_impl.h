@@ -37,6 +37,8 @@ typedef enum uwc_config__kind { UWC_KEY_UNKNOWN, UWC_KEY_OPTION, UWC_KEY_BLOCK, 
 
 /* What a dotted key names; *row of the table for OPTION and SWEEP ("sweep.weight_bits"). */
 uwc_config__kind uwc_option__find(const char *key, int *row);
+/* The key `when` of a block that has one: a single value for the block is that key's. */
+bool uwc_option__switch(const char *block, int *row);
 /* CONFIG: "key" is unknown, with the nearest key of the table. */
 uwc_status uwc_option__unknown(const char *key);
 /* The last part of a dotted key. */

@@ -38,7 +38,8 @@ static const uwc_option table[] = {
     {"units.rule", CHOICE("auto|curvature"), .fallback = "auto", RESULT,
      .help = "how the network is cut into Basic-Units: by its structure, or then joining neighbours whose layers interact strongly"},
     {"units.max_layers", INTEGER(1, 1000), .fallback = "3", RESULT, .help = "layers with weights that a chain without branches may hold"},
-    {"reconstruct.method", CHOICE("nearest|second-order"), .fallback = "second-order", SWEPT, .help = "how a unit's weights are rounded"},
+    {"reconstruct.method", CHOICE("nearest|second-order|adaround|brecq|qdrop"), .fallback = "second-order", SWEPT,
+     .help = "how a unit's weights are rounded; the last three learn it by gradient descent"},
     {"reconstruct.input", CHOICE("prefix|float|segments"), .fallback = "prefix", SWEPT,
      .help = "a unit's input comes from the quantized units before it, from the float network, or from the quantized units of its segment"},
     {"reconstruct.segments", INTEGER(1, 10000), .fallback = "2", SWEPT, .help = "chains of about equal work, for `input: segments`"},
@@ -47,8 +48,10 @@ static const uwc_option table[] = {
      .help = "output positions per image in the statistics of a layer; 0: at most 1,024, of as many images as give 131,072 rows"},
     {"reconstruct.equalise", CHOICE("auto|none"), .fallback = "auto", SWEPT,
      .help = "stretch the channels of quantized activations in front of depthwise layers to one range"},
-    {"reconstruct.adapt.steps", INTEGER(0, 1e6), .fallback = "240", SWEPT,
-     .help = "steps of descent of a unit's float weights and activation steps before its layers are rounded; 0: none"},
+    {"reconstruct.adapt.when", CHOICE("auto|always|off"), .fallback = "auto", SWEPT,
+     .help = "a unit's float weights and activation steps descend on its output error before its layers are rounded; auto: where "
+             "activations have less than 8 bits (`adapt: off` is short for `adapt: {when: off}`)"},
+    {"reconstruct.adapt.steps", INTEGER(1, 1e6), .fallback = "240", SWEPT, .help = "steps of that descent"},
     {"reconstruct.adapt.batch", INTEGER(1, 1024), .fallback = "16", SWEPT, .help = "images of a step"},
     {"reconstruct.adapt.rate", REAL(0, 1), .fallback = "0.005", SWEPT,
      .help = "how far a parameter moves in the first step, as a part of its size; falls to 0 as a cosine"},
@@ -59,6 +62,8 @@ static const uwc_option table[] = {
      .help = "ridge of the least-squares target as a part of the mean diagonal of the Gram matrix; 0: the best one on held-out images"},
     {"reconstruct.damp", REAL(0, 1e6), .fallback = "0.05", SWEPT,
      .help = "what is added to the diagonal of the metric of rounding, as a part of its mean"},
+    {"reconstruct.iterations", INTEGER(1, 1e7), .fallback = "20000", SWEPT,
+     .help = "iterations of 32 images, per layer for `method: adaround`, per unit for `brecq` and `qdrop`"},
     {"reconstruct.seed", INTEGER(0, 9007199254740992.0), .fallback = "0", SWEPT, .help = "key of all random numbers"},
     {"run.threads", INTEGER(1, 1024), .fallback = "1", .help = "threads of each rank"},
     {"run.memory_limit", BYTES(16777216.0, 1125899906842624.0), .fallback = "2GiB", .help = "memory that each rank may use"},
@@ -157,6 +162,16 @@ uwc_config__kind uwc_option__find(const char *key, int *row) {
     }
     *row = -1;
     return is_block(key) ? UWC_KEY_BLOCK : UWC_KEY_UNKNOWN;
+}
+
+bool uwc_option__switch(const char *block, int *row) {
+    const size_t length = strlen(block);
+    for (*row = 0; *row < ROWS; ++*row) {
+        if (strncmp(table[*row].key, block, length) == 0 && strcmp(table[*row].key + length, ".when") == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Edit distance of Levenshtein (1966), of the first UWC_CONFIG_KEY - 1 bytes. */

@@ -216,6 +216,10 @@ void uwc_gradient_destroy(uwc_gradient **out) {
     uwc_free(out);
 }
 
+void uwc_drop_keep(const uwc_drop *drop, int value, int64_t count, uint8_t *keep) {
+    uwc_drop_mask(drop->seed, drop->step << 16 | (uint64_t)value, drop->part, count, keep);
+}
+
 static uwc_status quantize_value(uwc_gradient *g, int v, const uwc_drop *drop) {
     const uwc_quantizer *quantizer = &g->graph->value[v].quantizer;
     const uwc_tensor *raw = &g->slot[v];
@@ -229,7 +233,7 @@ static uwc_status quantize_value(uwc_gradient *g, int v, const uwc_drop *drop) {
         UWC_TRY(uwc_calloc(count, sizeof *g->kept[v], &g->kept[v]));
         g->bytes += count;
     }
-    uwc_drop_mask(drop->seed, drop->step << 16 | (uint64_t)v, drop->part, count, g->kept[v]);
+    uwc_drop_keep(drop, v, count, g->kept[v]);
     uwc_quantizer_apply_but(quantizer, raw->f32, g->kept[v], count, out);
     return UWC_OK;
 }

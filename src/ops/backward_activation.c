@@ -14,13 +14,7 @@ static double gelu(double x) {
 }
 
 double uwc_backward__slope(const uwc_op *op, double x) {
-    double line;
     switch (op->kind) {
-    case UWC_OP_HARD_SIGMOID:
-        line = (double)op->alpha * x + (double)op->beta;
-        return line > 0 && line < 1 ? (double)op->alpha : 0;
-    case UWC_OP_HARD_SWISH:
-        return x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5;
     case UWC_OP_SILU:
         return silu(x);
     case UWC_OP_GELU:

@@ -56,7 +56,7 @@ uwc_status uwc_backward__large_depthwise(uwc_backward *b, const uwc_backward_cal
 uwc_status uwc_backward__dense(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__unary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
-/* dy/dx at x of HardSigmoid, HardSwish, Silu, Gelu, Erf and Sqrt. */
+/* dy/dx at x of Silu, Gelu, Erf and Sqrt. */
 double uwc_backward__slope(const uwc_op *op, double x);
 uwc_status uwc_backward__layer_norm(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;
 uwc_status uwc_backward__binary(uwc_backward *b, const uwc_backward_call *call) UWC_MUST_USE;

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include <uwc/vector.h>
+
+/* Channels that are worked on together. */
+enum { TILE = 64 };
+
 typedef struct pool {
     const uwc_op *op;
     int64_t channels, h, w, oh, ow;
@@ -34,15 +39,34 @@ static window window_at(const pool *p, int64_t oy, int64_t ox) {
     return v;
 }
 
-static void max_window(const pool *p, const window *v, int64_t c, const float *x, float dy, float *dx) {
-    int64_t best = (v->y0 * p->w + v->x0) * p->channels + c;
+/* The n channels from `first` on: where each one's largest element lies in the image, the first of equal ones. */
+UWC_VECTOR static void find_largest(const pool *p, const window *v, int64_t first, int64_t n, const float *x, int32_t *place) {
+    float best[TILE];
+    for (int64_t c = 0; c < n; c++) {
+        best[c] = x[(v->y0 * p->w + v->x0) * p->channels + first + c];
+        place[c] = (int32_t)(v->y0 * p->w + v->x0);
+    }
     for (int64_t y = v->y0; y < v->y1; y++) {
         for (int64_t column = v->x0; column < v->x1; column++) {
-            int64_t at = (y * p->w + column) * p->channels + c;
-            best = x[at] > x[best] ? at : best;
+            const float *pixel = x + (y * p->w + column) * p->channels + first;
+            int32_t here = (int32_t)(y * p->w + column);
+            for (int64_t c = 0; c < n; c++) {
+                place[c] = pixel[c] > best[c] ? here : place[c];
+                best[c] = pixel[c] > best[c] ? pixel[c] : best[c];
+            }
         }
     }
-    dx[best] += dy;
+}
+
+static void max_window(const pool *p, const window *v, const float *x, const float *dy, float *dx) {
+    for (int64_t first = 0; first < p->channels; first += TILE) {
+        int64_t n = at_most(TILE, p->channels - first);
+        int32_t place[TILE];
+        find_largest(p, v, first, n, x, place);
+        for (int64_t c = 0; c < n; c++) {
+            dx[place[c] * p->channels + first + c] += dy[first + c];
+        }
+    }
 }
 
 static void average_window(const pool *p, const window *v, const float *dy, float *dx) {
@@ -66,9 +90,8 @@ static void pool_image(const pool *p, const float *x, const float *dy, float *dx
             }
             if (x == NULL) {
                 average_window(p, &v, dy, dx);
-            }
-            for (int64_t c = 0; x != NULL && c < p->channels; c++) {
-                max_window(p, &v, c, x, dy[c], dx);
+            } else {
+                max_window(p, &v, x, dy, dx);
             }
         }
     }

@@ -34,6 +34,32 @@ void uwc_drop_mask(uint64_t seed, uint64_t stream, double part, int64_t count, u
     }
 }
 
+typedef union bits {
+    float real;
+    uint32_t integer;
+} bits;
+
+/* keep is 0 or 1. Without a branch, so that loops become vectors. */
+static inline float pick(uint8_t keep, float kept, float other) {
+    bits a = {.real = kept}, b = {.real = other};
+    uint32_t mask = 0 - (uint32_t)keep;
+    bits both = {.integer = (a.integer & mask) | (b.integer & ~mask)};
+    return both.real;
+}
+
+UWC_VECTOR static void mix(const uint8_t *keep, const float *from, int64_t count, float *restrict to) {
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = pick(keep[i], from[i], to[i]);
+    }
+}
+
+void uwc_drop_mix(const uint8_t *keep, const float *from, int64_t count, float *to) {
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < count; first += PART) {
+        mix(keep + first, from + first, count - first < PART ? count - first : PART, to + first);
+    }
+}
+
 UWC_VECTOR static void apply_but(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, int64_t count, float *out) {
     const float scale = quantizer->scale, zero = (float)quantizer->zero;
     const float least = -zero, most = (float)((1 << quantizer->bits) - 1) - zero;
@@ -41,7 +67,7 @@ UWC_VECTOR static void apply_but(const uwc_quantizer *quantizer, const float *x,
         float level = rintf(x[i] / scale);
         level = level < least ? least : level;
         level = level > most ? most : level;
-        out[i] = keep[i] != 0 ? x[i] : scale * level;
+        out[i] = pick(keep[i], x[i], scale * level);
     }
 }
 
@@ -83,16 +109,39 @@ UWC_VECTOR static void backward(const uwc_quantizer *quantizer, const float *x, 
 }
 
 /* Kept values let their gradient through and none to the step: it is taken out here and put back in `finish`. */
-static void take_kept(const uint8_t *keep, const float *grad, int64_t count, float *out) {
+UWC_VECTOR static void take_kept(const uint8_t *keep, const float *grad, int64_t count, float *restrict out) {
     for (int64_t i = 0; i < count; i++) {
-        out[i] = keep != NULL && keep[i] != 0 ? 0 : grad[i];
+        out[i] = pick(keep[i], 0, grad[i]);
     }
 }
 
-static void finish(const uint8_t *keep, const float *grad, const float *pass, int64_t count, float *grad_x, bool accumulate) {
+UWC_VECTOR static void finish(const uint8_t *keep, const float *grad, int64_t count, float *restrict pass) {
     for (int64_t i = 0; i < count; i++) {
-        float g = keep != NULL && keep[i] != 0 ? grad[i] : pass[i];
-        grad_x[i] = accumulate ? grad_x[i] + g : g;
+        pass[i] = pick(keep[i], grad[i], pass[i]);
+    }
+}
+
+UWC_VECTOR static void add(const float *restrict pass, int64_t count, float *restrict grad_x) {
+    for (int64_t i = 0; i < count; i++) {
+        grad_x[i] += pass[i];
+    }
+}
+
+/* n elements of everything. */
+static void run_part(const uwc_quantizer *quantizer, const float *x, const uint8_t *keep, const float *grad_out, int64_t n, float *grad_x,
+                     bool accumulate, double *by) {
+    float grad[PART], pass[PART];
+    if (keep != NULL) {
+        take_kept(keep, grad_out, n, grad);
+    }
+    backward(quantizer, x, keep != NULL ? grad : grad_out, n, pass, by);
+    if (keep != NULL && grad_x != NULL) {
+        finish(keep, grad_out, n, pass);
+    }
+    if (grad_x != NULL && accumulate) {
+        add(pass, n, grad_x);
+    } else if (grad_x != NULL) {
+        memcpy(grad_x, pass, (size_t)n * sizeof *pass);
     }
 }
 
@@ -104,13 +153,8 @@ uwc_status uwc_quantizer_backward(const uwc_quantizer *quantizer, const float *x
 #pragma omp parallel for schedule(static)
     for (int64_t part = 0; part < parts; part++) {
         const int64_t first = part * PART, n = count - first < PART ? count - first : PART;
-        const uint8_t *kept = keep == NULL ? NULL : keep + first;
-        float grad[PART], pass[PART];
-        take_kept(kept, grad_out + first, n, grad);
-        backward(quantizer, x + first, grad, n, pass, by + 2 * part);
-        if (grad_x != NULL) {
-            finish(kept, grad_out + first, pass, n, grad_x + first, accumulate);
-        }
+        run_part(quantizer, x + first, keep == NULL ? NULL : keep + first, grad_out + first, n, grad_x == NULL ? NULL : grad_x + first,
+                 accumulate, by + 2 * part);
     }
     *grad_scale = *grad_zero = 0;
     for (int64_t part = 0; part < parts; part++) {

@@ -10,9 +10,10 @@ enum { JUDGED_IMAGES = 96, JUDGEMENTS = 8 };
 
 /* Weights or a bias of a layer, or the scale of an activation's quantizer. */
 typedef struct parameter {
-    int value;       /* of the graph */
-    bool step;       /* the scale of its quantizer */
-    float *x, *best; /* x: in the graph; best: a copy of the best so far */
+    int value; /* of the graph */
+    bool step; /* the scale of its quantizer, which is `free` shortened */
+    float free;
+    float *x, *best; /* x: in the graph, or `free`; best: a copy of the best so far */
     double size;     /* about the size of its elements: a step is a part of it */
     uwc_adam adam;
 } parameter;
@@ -27,6 +28,21 @@ typedef struct adapt {
     int n_parameters;
 } adapt;
 
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int activation_bits) {
+    enum { FINE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
+    const bool pays = activation_bits < FINE || options->adapt.when == UWC_ADAPT_ALWAYS;
+    return pays && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF;
+}
+
+bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options) {
+    int coarsest = 32;
+    for (int v = 0; v < unit->n_values; v++) {
+        const int bits = unit->value[v].activation_bits;
+        coarsest = bits > 0 && bits < coarsest ? bits : coarsest;
+    }
+    return uwc_recon__wants_adapting(options, coarsest) && uwc_gradient_exists(unit);
+}
+
 static double root_mean_square(const float *x, int64_t count) {
     double sum = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -35,11 +51,12 @@ static double root_mean_square(const float *x, int64_t count) {
     return sqrt(sum / (double)count);
 }
 
-static uwc_status add_parameter(adapt *a, int value, bool step, float *x, int64_t count, double size) {
+/* x NULL: the step of the value's quantizer. */
+static uwc_status add_parameter(adapt *a, int value, float *x, int64_t count, double size) {
     parameter *p = &a->parameter[a->n_parameters++];
-    *p = (parameter){.value = value, .step = step, .x = x, .size = size};
+    *p = (parameter){.value = value, .step = x == NULL, .free = (float)size, .x = x == NULL ? &p->free : x, .size = size};
     UWC_TRY(uwc_calloc(count, sizeof *p->best, &p->best));
-    memcpy(p->best, x, (size_t)count * sizeof *x);
+    memcpy(p->best, p->x, (size_t)count * sizeof *p->x);
     return uwc_recon__adam_open(count, &p->adam);
 }
 
@@ -57,13 +74,13 @@ static uwc_status list_parameters(adapt *a) {
                 const uwc_tensor *weights = graph->value[node->in[1]].constant;
                 size = fmax(size, root_mean_square(weights->f32, uwc_shape_count(weights->shape)));
             }
-            UWC_TRY(add_parameter(a, node->in[k], false, constant->f32, count, size));
+            UWC_TRY(add_parameter(a, node->in[k], constant->f32, count, size));
         }
     }
     for (int v = 0; v < graph->n_values; v++) {
-        uwc_value *value = &a->paths->quantized->value[v];
+        const uwc_value *value = &graph->value[v];
         if (value->quantizer.bits > 0 && !value->shared) {
-            UWC_TRY(add_parameter(a, v, true, &value->quantizer.scale, 1, (double)value->quantizer.scale));
+            UWC_TRY(add_parameter(a, v, NULL, 1, (double)value->quantizer.scale));
         }
     }
     return UWC_OK;
@@ -111,6 +128,17 @@ static uwc_status judge(adapt *a, double *error) {
     return UWC_OK;
 }
 
+/* The steps as far as they have come, with few significant bits like all scales. */
+static void take_steps(const adapt *a) {
+    for (int i = 0; i < a->n_parameters; i++) {
+        const parameter *p = &a->parameter[i];
+        if (p->step) {
+            uwc_quantizer *quantizer = &a->paths->quantized->value[p->value].quantizer;
+            quantizer->scale = uwc_scale_shorten(quantizer->bits, p->free);
+        }
+    }
+}
+
 /* grad = output - target: the gradient of half the square error, up to a factor that Adam does not see. */
 static uwc_status descend(adapt *a, int step) {
     const uwc_adapt_options *o = &a->options->adapt;
@@ -128,9 +156,10 @@ static uwc_status descend(adapt *a, int step) {
         const float by_scale = (float)uwc_gradient_by_scale(a->gradient, p->value);
         uwc_recon__adam_step(&p->adam, p->step ? &by_scale : uwc_gradient_by(a->gradient, p->value)->f32, rate * p->size, p->x);
         if (p->step) {
-            *p->x = fmaxf(*p->x, (float)(0.1 * p->size));
+            p->free = fmaxf(p->free, (float)(0.1 * p->size));
         }
     }
+    take_steps(a);
     return UWC_OK;
 }
 
@@ -139,6 +168,7 @@ static void copy_parameters(const adapt *a, bool to_best) {
         const parameter *p = &a->parameter[i];
         memcpy(to_best ? p->best : p->x, to_best ? p->x : p->best, (size_t)p->adam.count * sizeof *p->x);
     }
+    take_steps(a);
 }
 
 static uwc_status run(adapt *a, bool *better) {

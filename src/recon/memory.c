@@ -1,5 +1,8 @@
-/* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, step.c, gather.c, second_order.c and errors.c. */
+/* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, step.c, gather.c, second_order.c, learner.c
+ * and errors.c. */
 #include "recon_impl.h"
+
+#include <uwc/gradient.h>
 
 /* Sums alive at the worst moment of gathering: the finished folds, and of the last one half its tree and two of its shards. */
 enum { PARTIALS = UWC_FOLDS - 1 + 3 };
@@ -78,13 +81,37 @@ static uwc_status run_layer(trial *t, int index) {
     return run_pass(t, t->quantized, images, t->fetch, n);
 }
 
+/* Images of a batch of the descent, 0: there is none. */
+static int64_t learning_batch(const trial *t) {
+    const bool learns = uwc_recon__learns_layers(t->options->method) || uwc_recon__learns_units(t->options->method);
+    return learns ? UWC_LEARN_BATCH : uwc_recon__adapts(t->unit, t->options) ? t->options->adapt.batch : 0;
+}
+
+/* The float path for the targets of an iteration, and both for the inputs of a layer that learns by itself. */
+static uwc_status run_learning(trial *t) {
+    const uwc_graph *unit = t->unit;
+    const int64_t images = learning_batch(t), most = images < t->batch ? images : t->batch, rest = images % most;
+    UWC_TRY(uwc_exec_run_dry(t->real, most, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
+    if (rest > 0) {
+        UWC_TRY(uwc_exec_run_dry(t->real, rest, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
+    }
+    if (uwc_recon__learns_layers(t->options->method)) {
+        UWC_TRY(uwc_exec_run_dry(t->real, 1, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
+        UWC_TRY(uwc_exec_run_dry(t->quantized, 1, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
+    }
+    return UWC_OK;
+}
+
 static uwc_status run_unit(trial *t) {
     const uwc_graph *unit = t->unit;
     const bool nearest = t->options->method == UWC_METHOD_NEAREST;
-    for (int i = 0; i < unit->n_nodes && !nearest; i++) {
+    for (int i = 0; i < unit->n_nodes && t->options->method == UWC_METHOD_SECOND_ORDER; i++) {
         if (uwc_op_is_weighted(unit->node[i].op.kind)) {
             UWC_TRY(run_layer(t, i));
         }
+    }
+    if (learning_batch(t) > 0) {
+        UWC_TRY(run_learning(t));
     }
     UWC_TRY(run_pass(t, t->quantized, t->images, unit->output, unit->n_outputs));
     UWC_TRY(run_pass(t, t->real, UWC_LOOK_IMAGES, unit->output, unit->n_outputs));
@@ -98,8 +125,8 @@ static int64_t layer_bytes(const trial *t, const uwc_node *node) {
     geometry_of(t, node, &g);
     const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
     const int64_t sums = wide * g.groups * order * (order + g.rows);
-    if (t->options->method == UWC_METHOD_NEAREST) {
-        return weights;
+    if (t->options->method != UWC_METHOD_SECOND_ORDER) {
+        return 2 * weights + uwc_recon__choose_quantizer_bytes();
     }
     int64_t in = uwc_shape_count(t->unit->value[node->in[0]].shape), out = uwc_shape_count(t->unit->value[node->out].shape);
     int64_t rows = t->batch * (real * (in + out) + wide * sample_of(t, &g).positions);
@@ -118,7 +145,30 @@ static int64_t input_bytes(const trial *t) {
     return 2 * count * t->batch * (int64_t)sizeof(float);
 }
 
-static void add_bytes(const trial *t, uwc_recon_need *out) {
+/* Of the descent: of all layers at once, or of the one that needs most. */
+static uwc_status learning_bytes(const trial *t, int64_t *out) {
+    *out = 0;
+    if (learning_batch(t) > 0 && !uwc_recon__learns_layers(t->options->method)) {
+        return uwc_recon__learn_bytes(t->unit, learning_batch(t), out);
+    }
+    for (int i = 0; i < t->unit->n_nodes && uwc_recon__learns_layers(t->options->method); i++) {
+        uwc_graph *section;
+        int64_t bytes = 0;
+        if (!uwc_op_is_weighted(t->unit->node[i].op.kind)) {
+            continue;
+        }
+        UWC_TRY(uwc_recon__section_graph(t->unit, i, &section));
+        uwc_status st = uwc_recon__learn_bytes(section, UWC_LEARN_BATCH, &bytes);
+        uwc_graph_destroy(&section);
+        UWC_TRY(st);
+        *out = more(*out, bytes);
+    }
+    return UWC_OK;
+}
+
+static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
+    int64_t learning;
+    UWC_TRY(learning_bytes(t, &learning));
     const int64_t weights = uwc_graph_constant_bytes(t->unit);
     const bool nearest = t->options->method == UWC_METHOD_NEAREST;
     *out = (uwc_recon_need){.batch = t->batch, .node = -1};
@@ -131,18 +181,25 @@ static void add_bytes(const trial *t, uwc_recon_need *out) {
     }
     int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
     int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
+    int64_t adapted =
+        uwc_recon__adapts(t->unit, t->options) ? weights + uwc_exec_bytes(t->quantized) + uwc_exec_kernel_bytes(t->quantized) : 0;
+    int64_t own = uwc_recon__learns_layers(t->options->method) ? paths + kernels : 0; /* of a layer's section */
     int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
-    out->bytes = paths + kernels + 2 * weights + weights / 2 + more(out->layer_bytes, last); /* and integers, of two results */
+    int64_t results = 2 * weights + weights / 2; /* and integers, of two */
+    out->bytes = paths + kernels + adapted + results + more(more(out->layer_bytes, own + learning), last);
+    return UWC_OK;
 }
 
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) {
     trial t;
+    UWC_CHECK(!uwc_recon__learns_units(options->method) || uwc_gradient_exists(unit), UWC_E_UNSUPPORTED,
+              "an operator without gradient: the methods brecq and qdrop cannot learn through it");
     uwc_status st = open_trial(unit, options, images, &t);
     if (st == UWC_OK) {
         st = run_unit(&t);
     }
     if (st == UWC_OK) {
-        add_bytes(&t, out);
+        st = add_bytes(&t, out);
     }
     close_trial(&t);
     return st;

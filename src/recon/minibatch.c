@@ -39,6 +39,7 @@ uwc_status uwc_recon__minibatch_open(uwc_paths *p, int64_t size, uwc_minibatch *
     UWC_TRY(uwc_calloc(size, sizeof *out->image, &out->image));
     UWC_TRY(uwc_calloc(p->unit->n_outputs, sizeof *out->got, &out->got));
     UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->input));
+    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->real));
     return make(p->unit, p->unit->output, p->unit->n_outputs, size, &out->target);
 }
 
@@ -54,6 +55,7 @@ void uwc_recon__minibatch_close(uwc_minibatch *m) {
         return;
     }
     clear(&m->input, m->paths->unit->n_inputs);
+    clear(&m->real, m->paths->unit->n_inputs);
     clear(&m->target, m->paths->unit->n_outputs);
     uwc_free(&m->train);
     uwc_free(&m->judge);
@@ -62,11 +64,17 @@ void uwc_recon__minibatch_close(uwc_minibatch *m) {
     m->paths = NULL;
 }
 
-static uwc_status read(uwc_minibatch *m, int input, bool quantized, int64_t at, const uwc_tensor *to) {
+void uwc_recon__minibatch_train_all(uwc_minibatch *m) {
+    for (int64_t i = 0; i < m->n_judge && m->n_train < m->paths->stream->images; i++) {
+        m->train[m->n_train++] = m->judge[i];
+    }
+}
+
+static uwc_status read(uwc_minibatch *m, int input, bool quantized, const uwc_tensor *to) {
     const uwc_stream *stream = m->paths->stream;
-    for (int64_t i = 0; i < to->shape.dim[0]; i++) {
+    for (int64_t i = 0; i < m->size; i++) {
         uwc_tensor view = uwc_tensor_images(to, i, 1);
-        UWC_TRY(stream->read(stream->self, input, quantized, m->image[at + i], &view));
+        UWC_TRY(stream->read(stream->self, input, quantized, m->image[i], &view));
     }
     return UWC_OK;
 }
@@ -75,8 +83,7 @@ static uwc_status read(uwc_minibatch *m, int input, bool quantized, int64_t at, 
 static uwc_status make_targets(uwc_minibatch *m, int64_t at, int64_t count) {
     uwc_paths *p = m->paths;
     for (int i = 0; i < p->unit->n_inputs; i++) {
-        p->view_float[i] = uwc_tensor_images(p->from_float[i], 0, count);
-        UWC_TRY(read(m, i, false, at, &p->view_float[i]));
+        p->view_float[i] = uwc_tensor_images(m->real[i], at, count);
     }
     UWC_TRY(uwc_recon__paths_run(p, p->run_float, false, p->unit->output, p->unit->n_outputs, m->got));
     for (int i = 0; i < p->unit->n_outputs; i++) {
@@ -92,7 +99,8 @@ static uwc_status load(uwc_minibatch *m) {
         UWC_TRY(p->stream->poll(p->stream->self));
     }
     for (int i = 0; i < p->unit->n_inputs; i++) {
-        UWC_TRY(read(m, i, true, 0, m->input[i]));
+        UWC_TRY(read(m, i, true, m->input[i]));
+        UWC_TRY(read(m, i, false, m->real[i]));
     }
     for (int64_t at = 0; at < m->size; at += p->batch) {
         UWC_TRY(make_targets(m, at, m->size - at < p->batch ? m->size - at : p->batch));

@@ -132,8 +132,8 @@ uwc_status uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST
 uwc_status uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* pull = target G. */
 uwc_status uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
-/* The best scale for the present levels (unchanged where they are all zero). Needs slope and pull. */
-void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes);
+/* The best short scale for the present levels of weights at `bits` (unchanged where they are all zero). Needs slope and pull. */
+void uwc_recon__refit(const uwc_metric *metric, int bits, uwc_lanes *lanes);
 /* Takes over the lanes whose loss is lower than what is kept. */
 void uwc_recon__keep(const uwc_metric *metric, uwc_lanes *lanes);
 /* to[k][lane] += factor[lane] * g[k] for k < count. */
@@ -152,7 +152,8 @@ uwc_status uwc_recon__round_beam(const uwc_metric *metric, uwc_lanes *lanes, uwc
 /* All rows W* [rows, n+1] into `out`. */
 uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) UWC_MUST_USE;
 
-/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero. */
+/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero;
+ * the scale is short. */
 void uwc_recon__search_scale(const double *w, const double *g, int64_t n, int bits, bool asymmetric, double *scale, int *zero);
 
 /* ---- targets ------------------------------------------------------------------------------------------------------------------------- */
@@ -221,6 +222,8 @@ uwc_images uwc_recon__images_part(uwc_images images, int64_t at, int64_t count);
 
 /* Chooses the quantizer of `value` of the quantized unit from a sample of the quantized path. */
 uwc_status uwc_recon__choose_quantizer(uwc_paths *paths, int value, uint64_t seed) UWC_MUST_USE;
+/* Those of the edges into a node that have none yet. */
+uwc_status uwc_recon__choose_edges(uwc_paths *paths, int node, uint64_t seed) UWC_MUST_USE;
 /* Of its working memory, at most. */
 int64_t uwc_recon__choose_quantizer_bytes(void);
 /* The samples are gathered in folds of neighbouring shards: what one fold shows is held out where the others choose a ridge. */
@@ -281,7 +284,7 @@ typedef struct uwc_minibatch {
     int64_t size;
     int64_t *train, n_train, *judge, n_judge; /* images */
     int64_t *image;                           /* [size] of the present batch */
-    uwc_tensor **input;                       /* [n_inputs] of the unit in the quantized network */
+    uwc_tensor **input, **real;               /* [n_inputs] of the unit in the quantized network and in the float one */
     uwc_tensor **target;                      /* [n_outputs] of the float unit */
     const uwc_tensor **got;                   /* private */
 } uwc_minibatch;
@@ -289,12 +292,72 @@ typedef struct uwc_minibatch {
 bool uwc_recon__held_out(int shard);
 uwc_status uwc_recon__minibatch_open(uwc_paths *paths, int64_t size, uwc_minibatch *out) UWC_MUST_USE;
 void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
+/* From now on nothing is held out. */
+void uwc_recon__minibatch_train_all(uwc_minibatch *minibatch);
 /* The batch of a step: images drawn from (seed, step). */
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+/* Adapting is wanted for a unit whose coarsest activations have so many bits (32: float). */
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int activation_bits);
+/* The unit adapts before it is rounded. */
+bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);
 /* The layers of the quantized unit that are not solved, and the steps of its activations, descend on the unit's output error with quantized
  * activations; *better: they did so on the images that are held out, otherwise nothing has changed. All quantizers are chosen. */
 uwc_status uwc_recon__adapt(uwc_paths *paths, const uwc_recon_options *options, bool *better) UWC_MUST_USE;
+
+/* ---- learned rounding ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Weights between two levels: scale (level + h(v)) with 0 <= h <= 1. */
+typedef struct uwc_soft {
+    int64_t count;
+    float *level, *scale; /* [count] */
+    float *v;             /* [count], what is learned */
+} uwc_soft;
+
+/* On the lattice of `weights`, so that the soft weights are w [rows, cols], where the lattice reaches them. */
+uwc_status uwc_recon__soft_open(const uwc_weights *weights, const float *w, uwc_soft *out) UWC_MUST_USE;
+void uwc_recon__soft_close(uwc_soft *soft);
+void uwc_recon__soft_weights(const uwc_soft *soft, float *w);
+/* out = gradient by v of a loss, from that by the soft weights, plus weight * sum (1 - |2h - 1|^beta). */
+void uwc_recon__soft_gradient(const uwc_soft *soft, const float *grad, double weight, double beta, float *out);
+/* The nearer of the two levels. */
+void uwc_recon__soft_harden(const uwc_soft *soft, uwc_weights *weights);
+
+/* One descent on a unit's output error. */
+typedef struct uwc_learning {
+    int64_t iterations;
+    bool rounding, steps; /* what is learned: the rounding of all weights, the steps of all activations that have a quantizer */
+    double drop;          /* part of the activations that keep their float value */
+    uint64_t seed;
+} uwc_learning;
+
+/* Of the layers of paths->quantized. `weights` [weighted nodes in order] give the scales and receive the rounding, if that is learned; the
+ * constants of paths->quantized are then those of the last iteration. Steps are left in its quantizers. */
+uwc_status uwc_recon__learn(uwc_paths *paths, const uwc_learning *learning, uwc_weights *const *weights) UWC_MUST_USE;
+/* Of the working memory of a descent in batches of `images`. */
+uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t images, int64_t *out) UWC_MUST_USE;
+
+/* A layer and the activation function behind it as a unit of its own, on the paths of the unit around it. */
+typedef struct uwc_section {
+    uwc_paths *around; /* borrowed */
+    int in;            /* the layer's input, a value of the unit around it */
+    uwc_graph *graph;  /* owned */
+    uwc_stream stream;
+    uwc_paths paths;
+} uwc_section;
+
+/* The graph of a section. */
+uwc_status uwc_recon__section_graph(const uwc_graph *unit, int node, uwc_graph **out) UWC_MUST_USE;
+uwc_status uwc_recon__section_open(uwc_paths *around, int node, const uwc_recon_options *options, uwc_section *out) UWC_MUST_USE;
+void uwc_recon__section_close(uwc_section *section);
+/* Whether the rounding of one layer is learned after the other, or that of a whole unit. */
+bool uwc_recon__learns_layers(uwc_method method);
+bool uwc_recon__learns_units(uwc_method method);
+/* `weights`, nearest rounding, of one layer; the ones before it are solved. */
+uwc_status uwc_recon__learn_layer(uwc_paths *paths, int node, const uwc_recon_options *options, uwc_weights *weights) UWC_MUST_USE;
+/* Of all layers, with the steps; result->layer holds nearest rounding. */
+uwc_status uwc_recon__learn_unit(uwc_paths *paths, const uwc_recon_options *options, uwc_unit_result *result) UWC_MUST_USE;
 
 #endif

@@ -56,3 +56,15 @@ done:
     uwc_free(&x);
     return st;
 }
+
+uwc_status uwc_recon__choose_edges(uwc_paths *p, int index, uint64_t seed) {
+    const uwc_node *node = &p->unit->node[index];
+    for (int k = 0; k < node->n_in; k++) {
+        const uwc_value *edge = &p->quantized->value[node->in[k]];
+        bool acts = p->unit->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind));
+        if (acts && edge->constant == NULL && edge->activation_bits > 0 && edge->quantizer.bits == 0) {
+            UWC_TRY(uwc_recon__choose_quantizer(p, node->in[k], seed));
+        }
+    }
+    return UWC_OK;
+}

@@ -18,6 +18,8 @@ static uwc_status solve_node(uwc_paths *p, int index, const uwc_recon_options *o
     }
     if (options->method == UWC_METHOD_SECOND_ORDER) {
         UWC_TRY_GOTO(st, uwc_recon__solve_node(p, index, options, weights, bias), done);
+    } else if (uwc_recon__learns_layers(options->method)) {
+        UWC_TRY_GOTO(st, uwc_recon__learn_layer(p, index, options, weights), done);
     }
     UWC_TRY_GOTO(st, uwc_graph_set_quantized(p->quantized, index, weights, bias), done);
     st = uwc_exec_refresh(p->run_quantized, index);
@@ -30,26 +32,13 @@ done:
     return st;
 }
 
-/* Quantizers of the edges into a node that have none yet. */
-static uwc_status choose_edges(uwc_paths *p, int index, const uwc_recon_options *options) {
-    const uwc_node *node = &p->unit->node[index];
-    for (int k = 0; k < node->n_in; k++) {
-        const uwc_value *edge = &p->quantized->value[node->in[k]];
-        bool acts = p->unit->quantize_all || (k == 0 && uwc_op_is_weighted(node->op.kind));
-        if (acts && edge->constant == NULL && edge->activation_bits > 0 && edge->quantizer.bits == 0) {
-            UWC_TRY(uwc_recon__choose_quantizer(p, node->in[k], options->seed));
-        }
-    }
-    return UWC_OK;
-}
-
 /* Adapts what is float, before the node `index` is solved; the first time all edges need quantizers, which they lose where that brought
  * nothing. */
 static uwc_status adapt(uwc_paths *p, int index, const uwc_recon_options *options) {
     const bool again = p->adapted != NULL;
     bool better = false;
     for (int i = index; i < p->unit->n_nodes && !again; i++) {
-        UWC_TRY(choose_edges(p, i, options));
+        UWC_TRY(uwc_recon__choose_edges(p, i, options->seed));
     }
     UWC_TRY(uwc_recon__adapt(p, options, &better));
     if (better) {
@@ -61,21 +50,17 @@ static uwc_status adapt(uwc_paths *p, int index, const uwc_recon_options *option
     return UWC_OK;
 }
 
-static bool adapts(const uwc_paths *p, const uwc_recon_options *options) {
-    return options->method == UWC_METHOD_SECOND_ORDER && options->adapt.steps > 0 && uwc_gradient_exists(p->unit);
-}
-
 static uwc_status solve_nodes(uwc_paths *p, const uwc_recon_options *options, uwc_unit_result *result) {
     UWC_TRY(uwc_calloc(p->unit->n_nodes, sizeof *result->layer, &result->layer));
     for (int i = 0; i < p->unit->n_nodes; i++) {
         const uwc_node *node = &p->unit->node[i];
         const bool again = options->adapt.progressive && p->adapted != NULL && uwc_op_is_weighted(node->op.kind);
         uwc_status st = UWC_OK;
-        if (adapts(p, options) && (i == 0 || (again && result->n_layers > 0))) {
+        if (uwc_recon__adapts(p->unit, options) && (i == 0 || (again && result->n_layers > 0))) {
             st = adapt(p, i, options);
         }
-        if (st == UWC_OK) {
-            st = choose_edges(p, i, options);
+        if (st == UWC_OK && options->method != UWC_METHOD_BRECQ) {
+            st = uwc_recon__choose_edges(p, i, options->seed);
         }
         if (st == UWC_OK && uwc_op_is_weighted(node->op.kind)) {
             UWC_CHECK(node->weight_bits > 0, UWC_E_ARG, "layer %s has no bits assigned", node->name);
@@ -113,6 +98,9 @@ uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *option
         UWC_TRY_GOTO(st, uwc_recon__equalise(&paths), done);
     }
     UWC_TRY_GOTO(st, solve_nodes(&paths, options, result), done);
+    if (uwc_recon__learns_units(options->method)) {
+        UWC_TRY_GOTO(st, uwc_recon__learn_unit(&paths, options, result), done);
+    }
     UWC_TRY_GOTO(st, list_edges(paths.quantized, result), done);
     UWC_TRY_GOTO(st, uwc_recon__emit(&paths), done);
     UWC_TRY_GOTO(st, uwc_recon__measure(&paths, options, result), done);

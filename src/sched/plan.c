@@ -81,8 +81,18 @@ static uwc_status find_makers(uwc_plan *plan) {
     return UWC_OK;
 }
 
+/* The partition knows the work of the closed form; descent comes on top of it or takes its place. */
+static void weigh_units(uwc_partition *partition, const uwc_settings *settings) {
+    for (int u = 0; u < partition->n_units; u++) {
+        uwc_unit *unit = &partition->unit[u];
+        double work = uwc_recon_learning_work(&settings->recon, settings->bits.activation_bits, settings->samples, unit->multiply_adds);
+        unit->work = settings->recon.method == UWC_METHOD_SECOND_ORDER ? unit->work + work : work > 0 ? work : unit->work;
+    }
+}
+
 /* What follows from the units. */
 static uwc_status describe_units(uwc_plan *plan, const uwc_settings *settings) {
+    weigh_units(plan->partition, settings);
     UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
     uwc_sched__segments(plan->partition, settings, plan->segment);
     UWC_TRY(find_makers(plan));

@@ -13,6 +13,22 @@ static uwc_input_rule input_rule(const uwc_config *config) {
                                                       : UWC_INPUT_SEGMENTS;
 }
 
+static uwc_method method(const uwc_config *config) {
+    static const struct {
+        const char *text;
+        uwc_method method;
+    } known[] = {{"nearest", UWC_METHOD_NEAREST},
+                 {"second-order", UWC_METHOD_SECOND_ORDER},
+                 {"adaround", UWC_METHOD_ADAROUND},
+                 {"brecq", UWC_METHOD_BRECQ},
+                 {"qdrop", UWC_METHOD_QDROP}};
+    size_t i = 0;
+    while (!is(config, "reconstruct.method", known[i].text)) {
+        i++;
+    }
+    return known[i].method;
+}
+
 void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
     *out = (uwc_settings){
         .bits = {.weight_bits = (int)uwc_config_int(config, "quantize.weight_bits"),
@@ -20,17 +36,21 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                  .first_last_bits = (int)uwc_config_int(config, "quantize.first_last_bits"),
                  .weights_asymmetric = is(config, "quantize.weights", "asymmetric"),
                  .quantize_all = is(config, "quantize.activations", "all")},
-        .recon = {.method = is(config, "reconstruct.method", "nearest") ? UWC_METHOD_NEAREST : UWC_METHOD_SECOND_ORDER,
+        .recon = {.method = method(config),
                   .target = is(config, "reconstruct.target", "layer") ? UWC_TARGET_LAYER : UWC_TARGET_UNIT,
                   .ridge = uwc_config_real(config, "reconstruct.ridge"),
                   .damp = uwc_config_real(config, "reconstruct.damp"),
-                  .adapt = {.steps = (int)uwc_config_int(config, "reconstruct.adapt.steps"),
+                  .adapt = {.when = is(config, "reconstruct.adapt.when", "off")    ? UWC_ADAPT_OFF
+                                    : is(config, "reconstruct.adapt.when", "auto") ? UWC_ADAPT_AUTO
+                                                                                   : UWC_ADAPT_ALWAYS,
+                            .steps = (int)uwc_config_int(config, "reconstruct.adapt.steps"),
                             .batch = (int)uwc_config_int(config, "reconstruct.adapt.batch"),
                             .rate = uwc_config_real(config, "reconstruct.adapt.rate"),
                             .drop = uwc_config_real(config, "reconstruct.adapt.drop"),
                             .progressive = is(config, "reconstruct.adapt.progressive", "true")},
                   .equalise = is(config, "reconstruct.equalise", "auto"),
                   .positions = uwc_config_int(config, "reconstruct.positions"),
+                  .iterations = uwc_config_int(config, "reconstruct.iterations"),
                   .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
                   .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST},
         .input = input_rule(config),

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_FILES = 4, CHUNK = 1 << 14 }; /* CHUNK: elements that are converted at a time */
+/* OPEN_FILES: the shards of two values in both networks, for who reads images in random order; CHUNK: elements that are converted at a time
+ */
+enum { OPEN_FILES = 64, CHUNK = 1 << 14 };
 
 /* A published file that is open: its elements are read in place, without HDF5. */
 typedef struct shard_file {

@@ -113,8 +113,9 @@ static uwc_status bench_all(int64_t images, double seconds, bench_product *squar
         const bench_layer *l = &bench_layers[i];
         UWC_TRY(bench_row(l, bench_images(l, images), seconds, square, &sum));
         if (i + 1 == BENCH_LAYERS || strcmp(l->network, l[1].network) != 0) {
-            printf("%s, all convolutions by their time: forward %.3f ms per image; of its speed, by input %.2f, by weights %.2f\n",
-                   l->network, sum.seconds[0] * 1e3, sum.seconds[0] / sum.seconds[1], sum.seconds[0] / sum.seconds[2]);
+            printf("%s, ms per image: forward %.3f, by input %.3f, by weights %.3f; of the speed forward: by input %.2f, by weights %.2f\n",
+                   l->network, sum.seconds[0] * 1e3, sum.seconds[1] * 1e3, sum.seconds[2] * 1e3, sum.seconds[0] / sum.seconds[1],
+                   sum.seconds[0] / sum.seconds[2]);
             sum = (total){{0}};
         }
     }

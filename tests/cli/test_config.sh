@@ -16,8 +16,8 @@ file 'model: ${UWC_SURELY_UNSET}/m.onnx\n'
 refuse 'c.yaml:1: model: the environment variable UWC_SURELY_UNSET is not set' run c.yaml
 file 'data:\n  preprocess:\n    mean: &m [1, 2, 3]\n    std: *m\n'
 refuse 'c.yaml:4: aliases' run c.yaml
-file 'reconstruct:\n  method: adaround\n'
-refuse 'c.yaml:2: reconstruct.method: "adaround" is not allowed; allowed: nearest or second-order' run c.yaml
+file 'reconstruct:\n  method: adaquant\n'
+refuse 'c.yaml:2: reconstruct.method: "adaquant" is not allowed; allowed: nearest or second-order or adaround or brecq or qdrop' run c.yaml
 file ''
 refuse 'c.yaml: an empty configuration' run c.yaml
 file 'model: m.onnx\n'

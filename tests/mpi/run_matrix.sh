@@ -20,6 +20,22 @@ for input in prefix float segments; do
 done
 cmp -s "$scratch/prefix/model.onnx" "$scratch/float/model.onnx" && fail "prefix and float give the same model: the test sees nothing"
 
+# The methods that learn.
+for method in adaround brecq qdrop; do
+    reference=$scratch/$method
+    learn="reconstruct.method=$method reconstruct.iterations=100 quantize.weight_bits=3"
+    # shellcheck disable=SC2086 # words
+    "$driver" run "$inputs" "$reference" $learn >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "reference $method"; }
+    for n in 2 3; do
+        # shellcheck disable=SC2086 # words
+        ranks $n run "$inputs" "$scratch/out" $learn reconstruct.input=prefix run.threads=$n
+        expect_status 0 "$method, $n ranks"
+        same_results "$reference" "$scratch/out" "$method, $n ranks"
+        rm -rf "$scratch/out"
+    done
+done
+cmp -s "$scratch/brecq/model.onnx" "$scratch/qdrop/model.onnx" && fail "brecq and qdrop give the same model: the test sees nothing"
+
 # Each phase alone, on an existing run and from the start.
 cp -r "$scratch/float" "$scratch/again"
 for phase in plan capture solve assemble evaluate; do

@@ -121,7 +121,7 @@ static const bad bad_files[] = {
     {"quantize: 4\n", 1, "quantize: a block of keys is expected, not a value"},
     {"quantize: [4]\n", 1, "quantize: a block of keys is expected, not a value"},
     {"model: [a, b]\n", 1, "a list is not allowed"},
-    {"reconstruct:\n  method: adaround\n", 2, "nearest or second-order"},
+    {"reconstruct:\n  method: adaquant\n", 2, "second-order or adaround or brecq or qdrop"},
     {"model: a\nmodel: b\n", 2, "given twice, first on line 1"},
     {"run: {threads: 1}\ndata: {samples: 3}\nrun: {ops: ref}\n", 3, "key \"run\" is given twice, first on line 1"},
     {"quantize:\n\tweight_bits: 4\n", 2, "no valid YAML"},

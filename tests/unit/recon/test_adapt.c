@@ -8,7 +8,7 @@ enum { IMAGES = 64 };
 
 static uwc_recon_options adapting(int steps, double rate) {
     uwc_recon_options options = default_options();
-    options.adapt = (uwc_adapt_options){.steps = steps, .batch = 8, .rate = rate};
+    options.adapt = (uwc_adapt_options){.when = UWC_ADAPT_AUTO, .steps = steps, .batch = 8, .rate = rate};
     return options;
 }
 
@@ -175,10 +175,22 @@ static void threads_do_not_show(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+static void work_counts_the_passes_of_the_steps(void **state) {
+    (void)state;
+    uwc_recon_options options = adapting(30, 0.01);
+    assert_true(uwc_recon_learning_work(&options, 4, 64, 7) == 30 * 8 * 4 * 7.0 / 64);
+    assert_true(uwc_recon_learning_work(&options, 8, 64, 7) == 0 && uwc_recon_learning_work(&options, 32, 64, 7) == 0);
+    options.adapt.when = UWC_ADAPT_ALWAYS;
+    assert_true(uwc_recon_learning_work(&options, 32, 64, 7) > 0);
+    options.adapt.when = UWC_ADAPT_OFF;
+    assert_true(uwc_recon_learning_work(&options, 4, 64, 7) == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(held_out_images_come_closer), cmocka_unit_test(what_is_worse_is_undone), cmocka_unit_test(what_is_settled_stays),
-        cmocka_unit_test(rounding_gains_by_it),        cmocka_unit_test(threads_do_not_show),
+        cmocka_unit_test(held_out_images_come_closer), cmocka_unit_test(what_is_worse_is_undone),
+        cmocka_unit_test(what_is_settled_stays),       cmocka_unit_test(rounding_gains_by_it),
+        cmocka_unit_test(threads_do_not_show),         cmocka_unit_test(work_counts_the_passes_of_the_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
