@@ -90,19 +90,24 @@ static void weigh_units(uwc_partition *partition, const uwc_settings *settings) 
     }
 }
 
+/* What follows from the units. */
+static uwc_status describe_units(uwc_plan *plan, const uwc_settings *settings) {
+    weigh_units(plan->partition, settings);
+    UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
+    uwc_sched__segments(plan->partition, settings, plan->segment);
+    UWC_TRY(find_makers(plan));
+    UWC_TRY(find_boundary(plan));
+    return uwc_sched__measure(plan, settings);
+}
+
 static uwc_status fill(uwc_plan *plan, const void *bytes, size_t size, const uwc_settings *settings) {
     UWC_TRY(uwc_onnx_parse(bytes, size, NULL, &plan->graph));
     UWC_TRY(check_network(plan->graph));
     UWC_TRY(uwc_graph_hash(plan->graph, &plan->graph_hash));
     UWC_TRY(uwc_graph_assign_bits(plan->graph, &settings->bits));
-    UWC_TRY(uwc_partition_create(plan->graph, settings->max_layers, &plan->partition));
-    weigh_units(plan->partition, settings);
-    UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
-    uwc_sched__segments(plan->partition, settings, plan->segment);
     plan->images = settings->samples;
-    UWC_TRY(find_makers(plan));
-    UWC_TRY(find_boundary(plan));
-    return uwc_sched__measure(plan, settings);
+    UWC_TRY(uwc_partition_create(plan->graph, settings->max_layers, &plan->partition));
+    return describe_units(plan, settings);
 }
 
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) {
@@ -117,16 +122,35 @@ uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_sett
     return st;
 }
 
+static void drop_units(uwc_plan *plan) {
+    uwc_partition_destroy(&plan->partition);
+    uwc_free(&plan->segment);
+    uwc_free(&plan->maker);
+    uwc_free(&plan->boundary);
+    uwc_free(&plan->memory.unit);
+    plan->n_boundary = 0;
+}
+
+uwc_status uwc_sched__plan_cut(uwc_plan *plan, const int *last, int n, const uwc_settings *settings) {
+    drop_units(plan);
+    UWC_TRY(uwc_partition_create_cut(plan->graph, last, n, &plan->partition));
+    return describe_units(plan, settings);
+}
+
+uwc_status uwc_sched__plan_cuts(const uwc_partition *partition, int **last) {
+    UWC_TRY(uwc_calloc(partition->n_units, sizeof **last, last));
+    for (int u = 0; u < partition->n_units; u++) {
+        (*last)[u] = partition->unit[u].node[partition->unit[u].n_nodes - 1];
+    }
+    return UWC_OK;
+}
+
 void uwc_sched__plan_destroy(uwc_plan **plan) {
     if (*plan == NULL) {
         return;
     }
+    drop_units(*plan);
     uwc_graph_destroy(&(*plan)->graph);
-    uwc_partition_destroy(&(*plan)->partition);
-    uwc_free(&(*plan)->segment);
-    uwc_free(&(*plan)->maker);
-    uwc_free(&(*plan)->boundary);
-    uwc_free(&(*plan)->memory.unit);
     uwc_free(&(*plan)->bad);
     uwc_free(plan);
 }
