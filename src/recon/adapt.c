@@ -21,26 +21,31 @@ typedef struct parameter {
 typedef struct adapt {
     uwc_paths *paths;
     const uwc_recon_options *options;
-    uwc_minibatch batch;
+    uwc_minibatch batch; /* a part of a step's images */
+    int64_t parts;
     uwc_gradient *gradient;
     uwc_tensor **grad; /* [n_outputs] by the outputs */
     parameter *parameter;
     int n_parameters;
 } adapt;
 
-bool uwc_recon__wants_adapting(const uwc_recon_options *options, int activation_bits) {
-    enum { FINE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
-    const bool pays = activation_bits < FINE || options->adapt.when == UWC_ADAPT_ALWAYS;
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits) {
+    enum { FINE_WEIGHTS = 4, FINE_ACTIVATIONS = 8 }; /* from these bits on the closed form alone is near enough (docs/adr/0011) */
+    const bool pays = weight_bits < FINE_WEIGHTS || activation_bits < FINE_ACTIVATIONS || options->adapt.when == UWC_ADAPT_ALWAYS;
     return pays && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF;
 }
 
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options) {
-    int coarsest = 32;
+    int weights = 8, activations = 32;
     for (int v = 0; v < unit->n_values; v++) {
         const int bits = unit->value[v].activation_bits;
-        coarsest = bits > 0 && bits < coarsest ? bits : coarsest;
+        activations = bits > 0 && bits < activations ? bits : activations;
     }
-    return uwc_recon__wants_adapting(options, coarsest) && uwc_gradient_exists(unit);
+    for (int i = 0; i < unit->n_nodes; i++) {
+        const int bits = unit->node[i].weight_bits;
+        weights = bits > 0 && bits < weights ? bits : weights;
+    }
+    return uwc_recon__wants_adapting(options, weights, activations) && uwc_gradient_exists(unit);
 }
 
 static double root_mean_square(const float *x, int64_t count) {
@@ -86,12 +91,19 @@ static uwc_status list_parameters(adapt *a) {
     return UWC_OK;
 }
 
+/* A step's images go through in parts that are no larger than other batches of the unit. */
+int64_t uwc_recon__adapt_images(const uwc_recon_options *options, int64_t batch) {
+    return options->adapt.batch < batch ? options->adapt.batch : batch;
+}
+
 static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, adapt *a) {
     const uwc_graph *graph = p->quantized;
+    const int64_t images = uwc_recon__adapt_images(options, p->batch);
     a->paths = p;
     a->options = options;
-    UWC_TRY(uwc_recon__minibatch_open(p, options->adapt.batch, &a->batch));
-    UWC_TRY(uwc_gradient_create(graph, options->adapt.batch, false, &a->gradient));
+    a->parts = (options->adapt.batch + images - 1) / images;
+    UWC_TRY(uwc_recon__minibatch_open(p, images, &a->batch));
+    UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
     UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
     for (int i = 0; i < graph->n_outputs; i++) {
         UWC_TRY(uwc_tensor_activation(a->batch.target[i]->shape, &a->grad[i]));
@@ -139,18 +151,26 @@ static void take_steps(const adapt *a) {
     }
 }
 
-/* grad = output - target: the gradient of half the square error, up to a factor that Adam does not see. */
-static uwc_status descend(adapt *a, int step) {
-    const uwc_adapt_options *o = &a->options->adapt;
-    const uwc_drop drop = {.part = o->drop, .seed = a->options->seed, .step = (uint64_t)step};
+/* output - target is the gradient of half the square error, up to a factor that Adam does not see. */
+static uwc_status differentiate(adapt *a, int64_t step, int64_t part) {
+    const uint64_t key = (uint64_t)(step * a->parts + part);
+    const uwc_drop drop = {.part = a->options->adapt.drop, .seed = a->options->seed, .step = key};
     const uwc_graph *graph = a->paths->quantized;
-    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
-    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, (uint64_t)step));
-    UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, o->drop > 0 ? &drop : NULL));
+    const uwc_tensor *const *grad = (const uwc_tensor *const *)a->grad;
+    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, key));
+    UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, drop.part > 0 ? &drop : NULL));
     for (int i = 0; i < graph->n_outputs; i++) {
         uwc_recon__subtract(uwc_gradient_value(a->gradient, graph->output[i]), a->batch.target[i], a->grad[i]);
     }
-    UWC_TRY(uwc_gradient_backward(a->gradient, (const uwc_tensor *const *)a->grad));
+    return part == 0 ? uwc_gradient_backward(a->gradient, grad) : uwc_gradient_backward_more(a->gradient, grad);
+}
+
+static uwc_status descend(adapt *a, int step) {
+    const uwc_adapt_options *o = &a->options->adapt;
+    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
+    for (int64_t part = 0; part < a->parts; part++) {
+        UWC_TRY(differentiate(a, step, part));
+    }
     for (int i = 0; i < a->n_parameters; i++) {
         parameter *p = &a->parameter[i];
         const float by_scale = (float)uwc_gradient_by_scale(a->gradient, p->value);

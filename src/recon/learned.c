@@ -9,10 +9,10 @@ bool uwc_recon__learns_units(uwc_method method) {
     return method == UWC_METHOD_BRECQ || method == UWC_METHOD_QDROP;
 }
 
-double uwc_recon_learning_work(const uwc_recon_options *options, int activation_bits, int64_t images, int64_t multiply_adds) {
+double uwc_recon_learning_work(const uwc_recon_options *options, const uwc_bits *bits, int64_t images, int64_t multiply_adds) {
     enum { PASSES = 4 }; /* the target, forward, backward by activations and by weights */
     double seen = 0;     /* images */
-    if (uwc_recon__wants_adapting(options, activation_bits)) {
+    if (uwc_recon__wants_adapting(options, bits->weight_bits, bits->activation_bits)) {
         seen = (double)options->adapt.steps * options->adapt.batch;
     } else if (uwc_recon__learns_layers(options->method) || uwc_recon__learns_units(options->method)) {
         seen = (double)options->iterations * (options->method == UWC_METHOD_BRECQ ? 1.25 : 1) * UWC_LEARN_BATCH;

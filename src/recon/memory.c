@@ -84,7 +84,7 @@ static uwc_status run_layer(trial *t, int index) {
 /* Images of a batch of the descent, 0: there is none. */
 static int64_t learning_batch(const trial *t) {
     const bool learns = uwc_recon__learns_layers(t->options->method) || uwc_recon__learns_units(t->options->method);
-    return learns ? UWC_LEARN_BATCH : uwc_recon__adapts(t->unit, t->options) ? t->options->adapt.batch : 0;
+    return learns ? UWC_LEARN_BATCH : uwc_recon__adapts(t->unit, t->options) ? uwc_recon__adapt_images(t->options, t->batch) : 0;
 }
 
 /* The float path for the targets of an iteration, and both for the inputs of a layer that learns by itself. */

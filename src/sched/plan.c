@@ -85,7 +85,7 @@ static uwc_status find_makers(uwc_plan *plan) {
 static void weigh_units(uwc_partition *partition, const uwc_settings *settings) {
     for (int u = 0; u < partition->n_units; u++) {
         uwc_unit *unit = &partition->unit[u];
-        double work = uwc_recon_learning_work(&settings->recon, settings->bits.activation_bits, settings->samples, unit->multiply_adds);
+        double work = uwc_recon_learning_work(&settings->recon, &settings->bits, settings->samples, unit->multiply_adds);
         unit->work = settings->recon.method == UWC_METHOD_SECOND_ORDER ? unit->work + work : work > 0 ? work : unit->work;
     }
 }
