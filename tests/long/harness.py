@@ -22,6 +22,8 @@ SCRATCH = Path(os.environ.get("UWC_SCRATCH", ROOT / "build/long"))
 FLOAT_TOP1 = {"resnet20": 0.9162, "resnet32": 0.9246, "resnet8": 0.8766, "mobilenetv2": 0.79}
 MODEL = {"resnet20": "cifar10_resnet20", "resnet32": "cifar10_resnet32", "resnet8": "cifar10_resnet8_mlperf", "mobilenetv2": "imagenet_mobilenetv2"}
 
+SHORT = {"reconstruct_adapt.steps": 24}  # where bytes are compared and nobody asks how good they are
+
 
 def test_images(config):
     """The labelled images of a configuration, and how many they are."""

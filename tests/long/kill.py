@@ -15,7 +15,7 @@ PAUSE = 0.05  # seconds after the chosen moment, at most: kills fall between and
 def test(arguments):
     source, = arguments
     moments = random.Random(int(os.environ.get("UWC_SEED", "0")))
-    chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source)
+    chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source, **h.SHORT)
     whole = h.fresh(f"kill-{source}-whole")
     h.run("resnet20", whole, chosen, RANKS)
     end = h.progress(whole)

@@ -10,7 +10,7 @@ def test(arguments):
     for transport in ("shared", "message"):
         for ranks in (1, 2, 3, 4):
             folder = h.fresh(f"ranks-{source}-{transport}-{ranks}")
-            chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source, run_transport=transport, **more)
+            chosen = h.settings(3, 4, data_samples=256, data_evaluation="", reconstruct_input=source, run_transport=transport, **h.SHORT, **more)
             h.run("resnet20", folder, chosen, ranks)
             reference = reference or h.digests(folder)
             h.require_same(reference, folder, f"{ranks} ranks, {transport}")
