@@ -45,6 +45,8 @@ const uwc_tensor *uwc_gradient_value(const uwc_gradient *gradient, int value);
 /* Gradients by all weights, biases and steps, and the inputs where asked for, from those by the outputs: grad_out[i] by graph->output[i].
  * After uwc_gradient_forward. Local. */
 uwc_status uwc_gradient_backward(uwc_gradient *gradient, const uwc_tensor *const *grad_out) UWC_MUST_USE;
+/* The same, but those by weights, biases and steps are added to what the last backward pass gave: of a batch in parts. Local. */
+uwc_status uwc_gradient_backward_more(uwc_gradient *gradient, const uwc_tensor *const *grad_out) UWC_MUST_USE;
 /* By a weight or bias of a weighted node, or an input; NULL for other values. Borrowed, valid until the next backward pass. Local. */
 const uwc_tensor *uwc_gradient_by(const uwc_gradient *gradient, int value);
 /* By the scale and, as if it were a real number, by the zero point of a value's quantizer; 0 where it has none. Local. */

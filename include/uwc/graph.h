@@ -153,6 +153,21 @@ typedef struct uwc_partition {
  * of DenseNet); chains merged up to `max_layers` weighted nodes; regions without weighted nodes join a neighbour. Units are in topological
  * order. Local. */
 uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) UWC_MUST_USE;
+/* How strongly the layers of nodes [first, split) and those of [split, end) interact, 0 to 1. */
+typedef struct uwc_interaction {
+    void *self;
+    uwc_status (*measure)(void *self, int first, int split, int end, double *strength);
+} uwc_interaction;
+
+/* Two neighbours that interact more strongly belong together. 0: their errors add up; 1: one can cancel what the other did. */
+#define UWC_STRONG_INTERACTION 0.2
+
+/* As uwc_partition_create, whose units then merge in the order of the data flow: a unit with the one in front of it where it reads nothing
+ * else, both together have at most 2 max_layers weighted nodes, and they interact strongly. Errors: those of the measurement. Local. */
+uwc_status uwc_partition_create_merged(const uwc_graph *graph, int max_layers, const uwc_interaction *interaction,
+                                       uwc_partition **out) UWC_MUST_USE;
+/* Units that end with the n listed nodes, ascending to the last of the graph. Errors: ARG. Local. */
+uwc_status uwc_partition_create_cut(const uwc_graph *graph, const int *last, int n, uwc_partition **out) UWC_MUST_USE;
 void uwc_partition_destroy(uwc_partition **partition);
 
 #ifdef __cplusplus

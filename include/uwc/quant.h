@@ -25,6 +25,11 @@ typedef struct uwc_weights {
     int32_t *zero; /* [rows] */
 } uwc_weights;
 
+/* The nearest scale with few significant bits: 6, and 12 - bits where levels have `bits` > 6. Every scale that is chosen for levels of
+ * `bits` bits is such a one. A product of an activation and a weight, and a sum of such products, is then an integer times a power of two;
+ * while the integer is below 2^24, float32 holds it exactly, so that a layer's sum is the same in whatever order a program adds. Local. */
+float uwc_scale_shorten(int bits, float scale);
+
 /* Least and largest level of weights at `bits`. Local. */
 void uwc_weights_range(int bits, int *lo, int *hi);
 uwc_status uwc_weights_create(int bits, int64_t rows, int64_t cols, uwc_weights **out) UWC_MUST_USE;
@@ -35,8 +40,8 @@ void uwc_weights_dequantize(const uwc_weights *weights, float *out);
 
 /* Fake quantization of `count` values, in place allowed. Local. */
 void uwc_quantizer_apply(const uwc_quantizer *quantizer, const float *x, int64_t count, float *out);
-/* The scale and zero point with the least mean square error over `count` values, searched on a grid of clipping ranges; the zero point is 0
- * where no value is negative. Deterministic. Local. */
+/* The scale (a short one) and zero point with the least mean square error over `count` values, searched on a grid of clipping ranges; the
+ * zero point is 0 where no value is negative. Deterministic. Local. */
 uwc_status uwc_quantizer_search(int bits, const float *x, int64_t count, uwc_quantizer *out) UWC_MUST_USE;
 
 /* ---- learning ------------------------------------------------------------------------------------------------------------------ */

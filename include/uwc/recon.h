@@ -29,7 +29,7 @@ typedef enum uwc_target { UWC_TARGET_UNIT, UWC_TARGET_LAYER } uwc_target;
 typedef enum uwc_adapt_when { UWC_ADAPT_OFF, UWC_ADAPT_AUTO, UWC_ADAPT_ALWAYS } uwc_adapt_when;
 
 typedef struct uwc_adapt_options {
-    uwc_adapt_when when; /* auto: in units with activations of less than 8 bits */
+    uwc_adapt_when when; /* auto: in units with weights of less than 4 bits or activations of less than 8 */
     int steps;
     int batch;        /* images of a step */
     double rate;      /* of the first step: how far a parameter moves, as a part of its size; falls to 0 as a cosine */
@@ -89,8 +89,8 @@ typedef struct uwc_unit_result {
     double seconds;                 /* not part of the unit's file */
 } uwc_unit_result;
 
-/* Estimated multiply-adds of a method that learns, per image of `images`, for a unit of so many per image; 0: it does not learn. Local. */
-double uwc_recon_learning_work(const uwc_recon_options *options, int64_t images, int64_t multiply_adds);
+/* Estimated multiply-adds of descent, per image of `images`, for a unit of so many per image; 0: nothing descends. Local. */
+double uwc_recon_learning_work(const uwc_recon_options *options, const uwc_bits *bits, int64_t images, int64_t multiply_adds);
 /* Reconstructs `unit` (a graph of its own from uwc_graph_extract, bits assigned; not changed). Calls stream->write for every output when
  * done with the solution. Local. */
 uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,

@@ -87,6 +87,12 @@ uwc_status uwc_run_all(uwc_run *run) UWC_MUST_USE;
  * cache_bytes, memory_bytes: {plan, capture, solve, evaluate}, limit}. Errors: UNSUPPORTED (a network that cannot be calibrated). Local. */
 uwc_status uwc_plan_memory(const uwc_graph *graph, const uwc_config *config, uwc_json **out) UWC_MUST_USE;
 
+/* The second-order picture of the units of a solved run (uwc_recon_curvature), from its cache or, where that is gone, from its images. *out
+ * = an object {images, probes, units: [{name, layers, nearest, result}]}, where nearest and result are {diagonal, between, total, noise,
+ * measured, cancelled, terms}; a unit with an operator that has no gradient has {name, layers, unsupported} instead. Changes nothing in the
+ * folder. Errors: STATE (units that are not solved), those of the files. Local. */
+uwc_status uwc_run_curvature(const char *folder, uwc_json **out) UWC_MUST_USE;
+
 /* Preprocessing of images as the block data.preprocess says. Local. */
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) UWC_MUST_USE;
 

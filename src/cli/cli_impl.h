@@ -20,7 +20,8 @@ typedef enum uwc_cli__flag_id {
     UWC_FLAG_JSON = 1 << 6,
     UWC_FLAG_QUIET = 1 << 7,
     UWC_FLAG_VERBOSE = 1 << 8,
-    UWC_FLAG_HELP = 1 << 9
+    UWC_FLAG_HELP = 1 << 9,
+    UWC_FLAG_CURVATURE = 1 << 10
 } uwc_cli__flag_id;
 
 typedef struct uwc_cli__flag {
@@ -82,9 +83,10 @@ uwc_status uwc_cli__output_folder(const uwc_cli__session *session, const char *f
 /* The figures of a finished run on rank 0: metrics.json as a table or JSON, report.html. Local. */
 uwc_status uwc_cli__show_run(uwc_cli__session *session, const char *folder) UWC_MUST_USE;
 
-/* ---- inspect_model.c, inspect_run.c: the two kinds of `uwc inspect` ---- */
+/* ---- inspect_model.c, inspect_run.c, inspect_curvature.c: the kinds of `uwc inspect` ---- */
 uwc_status uwc_cli__inspect_model(uwc_cli__session *session) UWC_MUST_USE;
 uwc_status uwc_cli__inspect_run(uwc_cli__session *session) UWC_MUST_USE;
+uwc_status uwc_cli__inspect_curvature(uwc_cli__session *session) UWC_MUST_USE;
 
 /* ---- inspect_table.c ---- */
 /* The units of plan.json, or of a network's JSON; state[i] (NULL: none) stands beside unit i. */

@@ -35,7 +35,8 @@ static const uwc_option table[] = {
     {"quantize.weights", CHOICE("symmetric|asymmetric"), .fallback = "symmetric", SWEPT, .help = "grid of the weights, per output channel"},
     {"quantize.activations", CHOICE("weighted|all"), .fallback = "weighted", SWEPT,
      .help = "quantize the inputs of layers with weights, or of all operators"},
-    {"units.rule", CHOICE("auto"), .fallback = "auto", RESULT, .help = "how the network is cut into Basic-Units"},
+    {"units.rule", CHOICE("auto|curvature"), .fallback = "auto", RESULT,
+     .help = "how the network is cut into Basic-Units: by its structure, or then joining neighbours whose layers interact strongly"},
     {"units.max_layers", INTEGER(1, 1000), .fallback = "3", RESULT, .help = "layers with weights that a chain without branches may hold"},
     {"reconstruct.method", CHOICE("nearest|second-order|adaround|brecq|qdrop"), .fallback = "second-order", SWEPT,
      .help = "how a unit's weights are rounded; the last three learn it by gradient descent"},
@@ -49,7 +50,7 @@ static const uwc_option table[] = {
      .help = "stretch the channels of quantized activations in front of depthwise layers to one range"},
     {"reconstruct.adapt.when", CHOICE("auto|always|off"), .fallback = "auto", SWEPT,
      .help = "a unit's float weights and activation steps descend on its output error before its layers are rounded; auto: where "
-             "activations have less than 8 bits (`adapt: off` is short for `adapt: {when: off}`)"},
+             "weights have less than 4 bits or activations less than 8 (`adapt: off` is short for `adapt: {when: off}`)"},
     {"reconstruct.adapt.steps", INTEGER(1, 1e6), .fallback = "240", SWEPT, .help = "steps of that descent"},
     {"reconstruct.adapt.batch", INTEGER(1, 1024), .fallback = "16", SWEPT, .help = "images of a step"},
     {"reconstruct.adapt.rate", REAL(0, 1), .fallback = "0.005", SWEPT,

@@ -49,9 +49,11 @@ static uwc_status settle(uwc_gradient *g, int v) {
     }
     if (!g->dry) {
         const uwc_tensor *raw = &g->slot[v];
+        double by_scale, by_zero;
         UWC_TRY(uwc_quantizer_backward(&g->graph->value[v].quantizer, raw->f32, g->dropped ? g->kept[v] : NULL, g->grad[quantized].f32,
-                                       uwc_shape_count(raw->shape), g->wants[v] ? g->grad[v].f32 : NULL, g->begun[v], &g->scale[v],
-                                       &g->zero[v]));
+                                       uwc_shape_count(raw->shape), g->wants[v] ? g->grad[v].f32 : NULL, g->begun[v], &by_scale, &by_zero));
+        g->scale[v] += by_scale;
+        g->zero[v] += by_zero;
     }
     g->begun[v] = g->wants[v];
     release(g, quantized);
@@ -99,16 +101,20 @@ static uwc_status open_calls(const uwc_graph *graph, calls *c) {
     return uwc_calloc(most, sizeof *c->accumulate, &c->accumulate);
 }
 
-/* Nothing has a gradient yet; those of constants that reach no output remain zero. */
-static void clear(uwc_gradient *g) {
+/* No activation has a gradient yet. Those of constants begin with zero, which remains where they reach no output, or are added to. */
+static void clear(uwc_gradient *g, bool adds) {
     const uwc_graph *graph = g->graph;
     for (int s = 0; s < 2 * graph->n_values; s++) {
         g->begun[s] = false;
         g->held[s] = -1;
     }
     for (int v = 0; v < graph->n_values; v++) {
-        g->scale[v] = g->zero[v] = 0;
-        if (graph->value[v].constant != NULL && g->memory[v] != NULL) {
+        const bool trained = graph->value[v].constant != NULL && g->memory[v] != NULL;
+        g->begun[v] = trained && adds;
+        if (!adds) {
+            g->scale[v] = g->zero[v] = 0;
+        }
+        if (trained && !adds) {
             memset(g->memory[v]->f32, 0, uwc_tensor_bytes(g->memory[v]));
         }
     }
@@ -149,10 +155,10 @@ static uwc_status end(uwc_gradient *g) {
     return UWC_OK;
 }
 
-uwc_status uwc_gradient_backward(uwc_gradient *g, const uwc_tensor *const *grad_out) {
+static uwc_status backward(uwc_gradient *g, const uwc_tensor *const *grad_out, bool adds) {
     calls c = {0};
     uwc_status st;
-    clear(g);
+    clear(g, adds);
     UWC_TRY_GOTO(st, open_calls(g->graph, &c), done);
     UWC_TRY_GOTO(st, begin(g, grad_out), done);
     for (int i = g->graph->n_nodes - 1; i >= 0; i--) {
@@ -164,6 +170,14 @@ done:
     uwc_free(&c.grad_in);
     uwc_free(&c.accumulate);
     return st;
+}
+
+uwc_status uwc_gradient_backward(uwc_gradient *g, const uwc_tensor *const *grad_out) {
+    return backward(g, grad_out, false);
+}
+
+uwc_status uwc_gradient_backward_more(uwc_gradient *g, const uwc_tensor *const *grad_out) {
+    return backward(g, grad_out, true);
 }
 
 uwc_status uwc_gradient_bytes(const uwc_graph *graph, int64_t images, int64_t *out) {

@@ -188,25 +188,93 @@ static uwc_status fill_unit(const uwc_graph *graph, const region *part, uwc_unit
     return UWC_OK;
 }
 
-uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) {
-    *out = NULL;
-    region *list = NULL;
-    uwc_partition *partition = NULL;
-    int n = 0;
-    uwc_status st;
-    UWC_TRY_GOTO(st, uwc_calloc(graph->n_nodes, sizeof *list, &list), done);
-    UWC_TRY_GOTO(st, find_regions(graph, list, &n), done);
-    n = merge_regions(list, n, max_layers);
-    UWC_TRY_GOTO(st, uwc_calloc(1, sizeof *partition, &partition), done);
-    UWC_TRY_GOTO(st, uwc_calloc(n, sizeof *partition->unit, &partition->unit), done);
-    partition->n_units = n;
-    for (int i = 0; i < n; i++) {
-        UWC_TRY_GOTO(st, fill_unit(graph, &list[i], &partition->unit[i]), done);
+static uwc_status make_units(const uwc_graph *graph, const region *list, int n, uwc_partition **out) {
+    uwc_partition *partition;
+    UWC_TRY(uwc_calloc(1, sizeof *partition, &partition));
+    uwc_status st = uwc_calloc(n, sizeof *partition->unit, &partition->unit);
+    partition->n_units = st == UWC_OK ? n : 0;
+    for (int i = 0; i < n && st == UWC_OK; i++) {
+        st = fill_unit(graph, &list[i], &partition->unit[i]);
+    }
+    if (st != UWC_OK) {
+        uwc_partition_destroy(&partition);
     }
     *out = partition;
-    partition = NULL;
-done:
-    uwc_partition_destroy(&partition);
+    return st;
+}
+
+/* All activations that `part` reads are made in it or in `before`. */
+static bool reads_only(const uwc_graph *graph, const region *part, const region *before) {
+    for (int i = part->first; i <= part->last; i++) {
+        for (int k = 0; k < graph->node[i].n_in; k++) {
+            const uwc_value *value = &graph->value[graph->node[i].in[k]];
+            if (value->constant == NULL && !in_range(value->producer, part) && !in_range(value->producer, before)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static uwc_status merge_strong(const uwc_graph *graph, region *list, int *n, int most_layers, const uwc_interaction *interaction) {
+    int kept = 0;
+    for (int i = 0; i < *n; i++) {
+        region *last = kept > 0 ? &list[kept - 1] : NULL;
+        double strength = 0;
+        if (last != NULL && last->layers + list[i].layers <= most_layers && reads_only(graph, &list[i], last)) {
+            UWC_TRY(interaction->measure(interaction->self, last->first, list[i].first, list[i].last + 1, &strength));
+        }
+        if (strength > UWC_STRONG_INTERACTION) {
+            last->last = list[i].last;
+            last->layers += list[i].layers;
+        } else {
+            list[kept++] = list[i];
+        }
+    }
+    *n = kept;
+    return UWC_OK;
+}
+
+/* interaction NULL: as the structure has it. */
+static uwc_status create(const uwc_graph *graph, int max_layers, const uwc_interaction *interaction, uwc_partition **out) {
+    region *list;
+    int n = 0;
+    *out = NULL;
+    UWC_TRY(uwc_calloc(graph->n_nodes, sizeof *list, &list));
+    uwc_status st = find_regions(graph, list, &n);
+    if (st == UWC_OK) {
+        n = merge_regions(list, n, max_layers);
+        st = interaction == NULL ? UWC_OK : merge_strong(graph, list, &n, 2 * max_layers, interaction);
+    }
+    if (st == UWC_OK) {
+        st = make_units(graph, list, n, out);
+    }
+    uwc_free(&list);
+    return st;
+}
+
+uwc_status uwc_partition_create(const uwc_graph *graph, int max_layers, uwc_partition **out) {
+    return create(graph, max_layers, NULL, out);
+}
+
+uwc_status uwc_partition_create_merged(const uwc_graph *graph, int max_layers, const uwc_interaction *interaction, uwc_partition **out) {
+    return create(graph, max_layers, interaction, out);
+}
+
+uwc_status uwc_partition_create_cut(const uwc_graph *graph, const int *last, int n, uwc_partition **out) {
+    region *list;
+    *out = NULL;
+    UWC_CHECK(n > 0 && last[n - 1] == graph->n_nodes - 1, UWC_E_ARG, "units do not end with the network");
+    UWC_TRY(uwc_calloc(n, sizeof *list, &list));
+    uwc_status st = UWC_OK;
+    for (int i = 0, first = 0; i < n && st == UWC_OK; i++) {
+        st = last[i] >= first ? UWC_OK : uwc_error_set(UWC_E_ARG, "unit %d ends before it begins", i);
+        list[i] = (region){.first = first, .last = last[i]};
+        first = last[i] + 1;
+    }
+    if (st == UWC_OK) {
+        st = make_units(graph, list, n, out);
+    }
     uwc_free(&list);
     return st;
 }

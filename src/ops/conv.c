@@ -5,7 +5,10 @@
 /* Convolution by oneDNN: activations as they lie, weights in the form that it likes best.
  *
  * oneDNN's choice of blocks, and with it the order of sums, depends on the number of threads. So the primitives are made for one thread and
- * a fixed number of images, and the threads share the batch. */
+ * a fixed number of images, and the threads share the batch.
+ *
+ * oneDNN would start its sums from the bias. It is added to the finished sum instead: where the sum is exact, as that of few-bit levels
+ * with short scales is (quant.h), the output is then the same in every program that adds the bias last. */
 
 typedef struct conv {
     int64_t images;           /* of one run of a primitive; divides the batch */
@@ -14,7 +17,7 @@ typedef struct conv {
 } conv;
 
 static uwc_status describe_bias(const uwc_kernel *kernel, dnnl_memory_desc_t *desc) {
-    return uwc_ops__describe("Conv", uwc_shape_1d(kernel->in[1].dim[0]), dnnl_x, desc);
+    return uwc_ops__describe("Conv", uwc_shape_4d(1, kernel->in[1].dim[0], 1, 1), dnnl_nhwc, desc);
 }
 
 static uwc_status describe_conv(const uwc_kernel *kernel, int64_t images, dnnl_convolution_desc_t *desc) {
@@ -22,7 +25,7 @@ static uwc_status describe_conv(const uwc_kernel *kernel, int64_t images, dnnl_c
     UWC_TRY(uwc_ops__conv_describe(&kernel->op, kernel->in, kernel->out, images, &c));
     return uwc_ops__dnnl("Conv", "descriptor",
                          dnnl_dilated_convolution_forward_desc_init(desc, dnnl_forward_inference, dnnl_convolution_direct, &c.x, &c.weights,
-                                                                    &c.bias, &c.y, c.stride.at, c.gap.at, c.before.at, c.after.at));
+                                                                    NULL, &c.y, c.stride.at, c.gap.at, c.before.at, c.after.at));
 }
 
 static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) {
@@ -36,7 +39,7 @@ static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, con
     }
     uwc_status st = describe_bias(kernel, &desc);
     if (st == UWC_OK) {
-        st = uwc_ops__primitive_fill(own, DNNL_ARG_BIAS, &desc, bias != NULL ? bias->f32 : zero->f32);
+        st = uwc_ops__primitive_fill(own, UWC_OPS__ADDED, &desc, bias != NULL ? bias->f32 : zero->f32);
     }
     uwc_tensor_destroy(&zero);
     return st;
@@ -44,19 +47,21 @@ static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, con
 
 static uwc_status open_lane(const uwc_kernel *kernel, const conv *own, uwc_ops__primitive *lane) {
     dnnl_convolution_desc_t desc;
+    dnnl_memory_desc_t bias;
     UWC_TRY(describe_conv(kernel, own->images, &desc));
+    UWC_TRY(describe_bias(kernel, &bias));
     int threads = uwc_ops__alone_begin();
-    uwc_status st = uwc_ops__primitive_open(lane, "Conv", &desc);
+    uwc_status st = uwc_ops__primitive_open(lane, "Conv", &desc, &bias);
     uwc_ops__alone_end(threads);
     UWC_TRY(st);
     UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_SRC, false));
     UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_DST, false));
     if (lane == own->lane) {
         UWC_TRY(uwc_ops__primitive_add(lane, DNNL_ARG_WEIGHTS, true));
-        return uwc_ops__primitive_add(lane, DNNL_ARG_BIAS, true);
+        return uwc_ops__primitive_add(lane, UWC_OPS__ADDED, true);
     }
     UWC_TRY(uwc_ops__primitive_borrow(lane, DNNL_ARG_WEIGHTS, own->lane));
-    return uwc_ops__primitive_borrow(lane, DNNL_ARG_BIAS, own->lane);
+    return uwc_ops__primitive_borrow(lane, UWC_OPS__ADDED, own->lane);
 }
 
 static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant) {

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* x W^T + b in blocks of rows and outputs; each block is one single-threaded product, so the sums do not depend on the threads. */
+/* x W^T + b in blocks of rows and outputs; each block is one single-threaded product, so the sums do not depend on the threads. The bias is
+ * added to the finished sum, as in conv.c. */
 
 enum { ROWS = 64, OUTPUTS = 256 };
 
@@ -52,10 +53,13 @@ static uwc_status multiply_block(const linear *own, int64_t r, int64_t o, int64_
                                  float *y) {
     int64_t m = smaller(ROWS, rows - r), n = smaller(OUTPUTS, outputs - o);
     y += r * outputs + o;
+    UWC_TRY(uwc_sgemm(false, true, m, n, inputs, x + r * inputs, inputs, own->weights + o * inputs, inputs, 0, y, outputs));
     for (int64_t i = 0; i < m; i++) {
-        memcpy(y + i * outputs, own->bias + o, (size_t)n * sizeof *y);
+        for (int64_t j = 0; j < n; j++) {
+            y[i * outputs + j] += own->bias[o + j];
+        }
     }
-    return uwc_sgemm(false, true, m, n, inputs, x + r * inputs, inputs, own->weights + o * inputs, inputs, 1, y, outputs);
+    return UWC_OK;
 }
 
 static uwc_status multiply(const linear *own, int64_t rows, int64_t outputs, int64_t inputs, const float *x, float *y) {

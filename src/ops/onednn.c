@@ -21,12 +21,28 @@ uwc_ops__pair uwc_ops__pair_of(int64_t h, int64_t w) {
     return (uwc_ops__pair){{h, w}};
 }
 
-static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t desc, const_dnnl_primitive_desc_t hint) {
+/* The attribute holds a copy. */
+static uwc_status add_behind(const char *name, dnnl_primitive_attr_t attributes, const dnnl_memory_desc_t *added) {
+    dnnl_post_ops_t steps;
+    UWC_TRY(uwc_ops__dnnl(name, "post-operations", dnnl_post_ops_create(&steps)));
+    uwc_status st = uwc_ops__dnnl(name, "addition", dnnl_post_ops_append_binary(steps, dnnl_binary_add, added));
+    if (st == UWC_OK) {
+        st = uwc_ops__dnnl(name, "post-operations", dnnl_primitive_attr_set_post_ops(attributes, steps));
+    }
+    dnnl_post_ops_destroy(steps);
+    return st;
+}
+
+static uwc_status make_primitive(uwc_ops__primitive *own, const_dnnl_op_desc_t desc, const_dnnl_primitive_desc_t hint,
+                                 const dnnl_memory_desc_t *added) {
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t made = NULL;
     UWC_TRY(uwc_ops__dnnl(own->name, "attributes", dnnl_primitive_attr_create(&attributes)));
     uwc_status st =
         uwc_ops__dnnl(own->name, "scratchpad mode", dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user));
+    if (st == UWC_OK && added != NULL) {
+        st = add_behind(own->name, attributes, added);
+    }
     if (st == UWC_OK) {
         st = uwc_ops__dnnl(own->name, "primitive descriptor", dnnl_primitive_desc_create(&made, desc, attributes, own->engine, hint));
     }
@@ -44,9 +60,9 @@ static uwc_status open_engine(uwc_ops__primitive *own, const char *name) {
     return uwc_ops__dnnl(name, "stream", dnnl_stream_create(&own->stream, own->engine, dnnl_stream_default_flags));
 }
 
-uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) {
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc, const dnnl_memory_desc_t *added) {
     UWC_TRY(open_engine(own, name));
-    UWC_TRY(make_primitive(own, desc, NULL));
+    UWC_TRY(make_primitive(own, desc, NULL, added));
     return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);
 }
 
@@ -55,7 +71,7 @@ uwc_status uwc_ops__primitive_open_backward(uwc_ops__primitive *own, const char 
     dnnl_primitive_desc_t hint = NULL;
     UWC_TRY(open_engine(own, name));
     UWC_TRY(uwc_ops__dnnl(name, "forward descriptor", dnnl_primitive_desc_create(&hint, forward, NULL, own->engine, NULL)));
-    uwc_status st = make_primitive(own, desc, hint);
+    uwc_status st = make_primitive(own, desc, hint, NULL);
     dnnl_primitive_desc_destroy(hint);
     UWC_TRY(st);
     return uwc_ops__primitive_add(own, DNNL_ARG_SCRATCHPAD, true);

@@ -6,7 +6,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-enum { UWC_OPS__ARGUMENTS = 5 };
+enum { UWC_OPS__ARGUMENTS = 5, UWC_OPS__ADDED = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1 };
 
 /* Between an argument and memory outside that lies in another order; made at its first use. */
 typedef struct uwc_ops__reorder {
@@ -31,9 +31,10 @@ typedef struct uwc_ops__pair {
 
 /* UWC_OK or an error that names the operator and the call. */
 uwc_status uwc_ops__dnnl(const char *name, const char *call, dnnl_status_t status) UWC_MUST_USE;
-/* Makes the primitive of an operation descriptor, with its own scratchpad. *own is zero before; uwc_ops__primitive_close frees it always.
- */
-uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc) UWC_MUST_USE;
+/* Makes the primitive of an operation descriptor, with its own scratchpad. `added` (NULL: nothing) is added to the finished output,
+ * broadcast; it is the argument UWC_OPS__ADDED. *own is zero before; uwc_ops__primitive_close frees it always. */
+uwc_status uwc_ops__primitive_open(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc,
+                                   const dnnl_memory_desc_t *added) UWC_MUST_USE;
 /* The same for a gradient, which oneDNN makes to go with the forward pass of descriptor `forward`. */
 uwc_status uwc_ops__primitive_open_backward(uwc_ops__primitive *own, const char *name, const_dnnl_op_desc_t desc,
                                             const_dnnl_op_desc_t forward) UWC_MUST_USE;

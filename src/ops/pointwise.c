@@ -81,7 +81,7 @@ static uwc_status prepare_sigmoid(uwc_kernel *kernel, const uwc_tensor *const *c
     const float alpha = 1; /* of swish */
     UWC_TRY(uwc_ops__dnnl(name, "descriptor",
                           dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, algorithm(kernel->op.kind), &flat, alpha, 0)));
-    UWC_TRY(uwc_ops__primitive_open(kernel->state, name, &desc));
+    UWC_TRY(uwc_ops__primitive_open(kernel->state, name, &desc, NULL));
     UWC_TRY(uwc_ops__primitive_add(kernel->state, DNNL_ARG_SRC, false));
     return uwc_ops__primitive_add(kernel->state, DNNL_ARG_DST, false);
 }

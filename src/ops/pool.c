@@ -39,7 +39,7 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
     }
     UWC_TRY(uwc_calloc(1, sizeof(uwc_ops__primitive), &kernel->state));
     UWC_TRY(describe_pool(kernel, after, &desc));
-    UWC_TRY(uwc_ops__primitive_open(kernel->state, uwc_op_name(op->kind), &desc));
+    UWC_TRY(uwc_ops__primitive_open(kernel->state, uwc_op_name(op->kind), &desc, NULL));
     UWC_TRY(uwc_ops__primitive_add(kernel->state, DNNL_ARG_SRC, false));
     return uwc_ops__primitive_add(kernel->state, DNNL_ARG_DST, false);
 }

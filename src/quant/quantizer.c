@@ -61,13 +61,14 @@ static void range_of(const float *x, int64_t count, float *low, float *high) {
     }
 }
 
-/* The quantizer whose real range is closest to [low, high] with an integer zero point. */
+/* The quantizer whose real range is closest to [low, high] with a short scale and an integer zero point. */
 static uwc_quantizer for_range(int bits, float low, float high) {
     int top = (1 << bits) - 1;
     uwc_quantizer quantizer = {.bits = bits, .scale = (high - low) / (float)top};
     if (!(quantizer.scale >= 1e-20f)) {
         quantizer.scale = 1.0f; /* all values are zero: any step represents them */
     }
+    quantizer.scale = uwc_scale_shorten(bits, quantizer.scale);
     float zero = rintf(-low / quantizer.scale);
     quantizer.zero = (int32_t)fminf(fmaxf(zero, 0), (float)top);
     return quantizer;

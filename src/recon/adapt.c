@@ -10,9 +10,10 @@ enum { JUDGED_IMAGES = 96, JUDGEMENTS = 8 };
 
 /* Weights or a bias of a layer, or the scale of an activation's quantizer. */
 typedef struct parameter {
-    int value;       /* of the graph */
-    bool step;       /* the scale of its quantizer */
-    float *x, *best; /* x: in the graph; best: a copy of the best so far */
+    int value; /* of the graph */
+    bool step; /* the scale of its quantizer, which is `free` shortened */
+    float free;
+    float *x, *best; /* x: in the graph, or `free`; best: a copy of the best so far */
     double size;     /* about the size of its elements: a step is a part of it */
     uwc_adam adam;
 } parameter;
@@ -20,20 +21,31 @@ typedef struct parameter {
 typedef struct adapt {
     uwc_paths *paths;
     const uwc_recon_options *options;
-    uwc_minibatch batch;
+    uwc_minibatch batch; /* a part of a step's images */
+    int64_t parts;
     uwc_gradient *gradient;
     uwc_tensor **grad; /* [n_outputs] by the outputs */
     parameter *parameter;
     int n_parameters;
 } adapt;
 
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits) {
+    enum { FINE_WEIGHTS = 4, FINE_ACTIVATIONS = 8 }; /* from these bits on the closed form alone is near enough (docs/adr/0011) */
+    const bool pays = weight_bits < FINE_WEIGHTS || activation_bits < FINE_ACTIVATIONS || options->adapt.when == UWC_ADAPT_ALWAYS;
+    return pays && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF;
+}
+
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options) {
-    enum { COARSE = 8 }; /* from these bits on a step is too fine to be worth the descent (docs/results.md) */
-    bool coarse = options->adapt.when == UWC_ADAPT_ALWAYS;
+    int weights = 8, activations = 32;
     for (int v = 0; v < unit->n_values; v++) {
-        coarse = coarse || (unit->value[v].activation_bits > 0 && unit->value[v].activation_bits < COARSE);
+        const int bits = unit->value[v].activation_bits;
+        activations = bits > 0 && bits < activations ? bits : activations;
     }
-    return coarse && options->method == UWC_METHOD_SECOND_ORDER && options->adapt.when != UWC_ADAPT_OFF && uwc_gradient_exists(unit);
+    for (int i = 0; i < unit->n_nodes; i++) {
+        const int bits = unit->node[i].weight_bits;
+        weights = bits > 0 && bits < weights ? bits : weights;
+    }
+    return uwc_recon__wants_adapting(options, weights, activations) && uwc_gradient_exists(unit);
 }
 
 static double root_mean_square(const float *x, int64_t count) {
@@ -44,11 +56,12 @@ static double root_mean_square(const float *x, int64_t count) {
     return sqrt(sum / (double)count);
 }
 
-static uwc_status add_parameter(adapt *a, int value, bool step, float *x, int64_t count, double size) {
+/* x NULL: the step of the value's quantizer. */
+static uwc_status add_parameter(adapt *a, int value, float *x, int64_t count, double size) {
     parameter *p = &a->parameter[a->n_parameters++];
-    *p = (parameter){.value = value, .step = step, .x = x, .size = size};
+    *p = (parameter){.value = value, .step = x == NULL, .free = (float)size, .x = x == NULL ? &p->free : x, .size = size};
     UWC_TRY(uwc_calloc(count, sizeof *p->best, &p->best));
-    memcpy(p->best, x, (size_t)count * sizeof *x);
+    memcpy(p->best, p->x, (size_t)count * sizeof *p->x);
     return uwc_recon__adam_open(count, &p->adam);
 }
 
@@ -66,24 +79,31 @@ static uwc_status list_parameters(adapt *a) {
                 const uwc_tensor *weights = graph->value[node->in[1]].constant;
                 size = fmax(size, root_mean_square(weights->f32, uwc_shape_count(weights->shape)));
             }
-            UWC_TRY(add_parameter(a, node->in[k], false, constant->f32, count, size));
+            UWC_TRY(add_parameter(a, node->in[k], constant->f32, count, size));
         }
     }
     for (int v = 0; v < graph->n_values; v++) {
-        uwc_value *value = &a->paths->quantized->value[v];
+        const uwc_value *value = &graph->value[v];
         if (value->quantizer.bits > 0 && !value->shared) {
-            UWC_TRY(add_parameter(a, v, true, &value->quantizer.scale, 1, (double)value->quantizer.scale));
+            UWC_TRY(add_parameter(a, v, NULL, 1, (double)value->quantizer.scale));
         }
     }
     return UWC_OK;
 }
 
+/* A step's images go through in parts that are no larger than other batches of the unit. */
+int64_t uwc_recon__adapt_images(const uwc_recon_options *options, int64_t batch) {
+    return options->adapt.batch < batch ? options->adapt.batch : batch;
+}
+
 static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, adapt *a) {
     const uwc_graph *graph = p->quantized;
+    const int64_t images = uwc_recon__adapt_images(options, p->batch);
     a->paths = p;
     a->options = options;
-    UWC_TRY(uwc_recon__minibatch_open(p, options->adapt.batch, &a->batch));
-    UWC_TRY(uwc_gradient_create(graph, options->adapt.batch, false, &a->gradient));
+    a->parts = (options->adapt.batch + images - 1) / images;
+    UWC_TRY(uwc_recon__minibatch_open(p, images, &a->batch));
+    UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
     UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
     for (int i = 0; i < graph->n_outputs; i++) {
         UWC_TRY(uwc_tensor_activation(a->batch.target[i]->shape, &a->grad[i]));
@@ -120,26 +140,46 @@ static uwc_status judge(adapt *a, double *error) {
     return UWC_OK;
 }
 
-/* grad = output - target: the gradient of half the square error, up to a factor that Adam does not see. */
-static uwc_status descend(adapt *a, int step) {
-    const uwc_adapt_options *o = &a->options->adapt;
-    const uwc_drop drop = {.part = o->drop, .seed = a->options->seed, .step = (uint64_t)step};
+/* The steps as far as they have come, with few significant bits like all scales. */
+static void take_steps(const adapt *a) {
+    for (int i = 0; i < a->n_parameters; i++) {
+        const parameter *p = &a->parameter[i];
+        if (p->step) {
+            uwc_quantizer *quantizer = &a->paths->quantized->value[p->value].quantizer;
+            quantizer->scale = uwc_scale_shorten(quantizer->bits, p->free);
+        }
+    }
+}
+
+/* output - target is the gradient of half the square error, up to a factor that Adam does not see. */
+static uwc_status differentiate(adapt *a, int64_t step, int64_t part) {
+    const uint64_t key = (uint64_t)(step * a->parts + part);
+    const uwc_drop drop = {.part = a->options->adapt.drop, .seed = a->options->seed, .step = key};
     const uwc_graph *graph = a->paths->quantized;
-    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
-    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, (uint64_t)step));
-    UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, o->drop > 0 ? &drop : NULL));
+    const uwc_tensor *const *grad = (const uwc_tensor *const *)a->grad;
+    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, key));
+    UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, drop.part > 0 ? &drop : NULL));
     for (int i = 0; i < graph->n_outputs; i++) {
         uwc_recon__subtract(uwc_gradient_value(a->gradient, graph->output[i]), a->batch.target[i], a->grad[i]);
     }
-    UWC_TRY(uwc_gradient_backward(a->gradient, (const uwc_tensor *const *)a->grad));
+    return part == 0 ? uwc_gradient_backward(a->gradient, grad) : uwc_gradient_backward_more(a->gradient, grad);
+}
+
+static uwc_status descend(adapt *a, int step) {
+    const uwc_adapt_options *o = &a->options->adapt;
+    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
+    for (int64_t part = 0; part < a->parts; part++) {
+        UWC_TRY(differentiate(a, step, part));
+    }
     for (int i = 0; i < a->n_parameters; i++) {
         parameter *p = &a->parameter[i];
         const float by_scale = (float)uwc_gradient_by_scale(a->gradient, p->value);
         uwc_recon__adam_step(&p->adam, p->step ? &by_scale : uwc_gradient_by(a->gradient, p->value)->f32, rate * p->size, p->x);
         if (p->step) {
-            *p->x = fmaxf(*p->x, (float)(0.1 * p->size));
+            p->free = fmaxf(p->free, (float)(0.1 * p->size));
         }
     }
+    take_steps(a);
     return UWC_OK;
 }
 
@@ -148,6 +188,7 @@ static void copy_parameters(const adapt *a, bool to_best) {
         const parameter *p = &a->parameter[i];
         memcpy(to_best ? p->best : p->x, to_best ? p->x : p->best, (size_t)p->adam.count * sizeof *p->x);
     }
+    take_steps(a);
 }
 
 static uwc_status run(adapt *a, bool *better) {

@@ -133,7 +133,8 @@ uwc_status uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes) {
     return UWC_OK;
 }
 
-void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes) {
+/* The loss is a parabola over the scale: the nearest short one is the best short one. */
+void uwc_recon__refit(const uwc_metric *metric, int bits, uwc_lanes *lanes) {
     double above[UWC_MOST_LANES] = {0}, below[UWC_MOST_LANES] = {0};
     for (int64_t j = 0; j < metric->n; j++) {
         for (int64_t l = 0; l < lanes->count; l++) {
@@ -145,7 +146,7 @@ void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes) {
     for (int64_t l = 0; l < lanes->count; l++) {
         double curvature = below[l] / (double)lanes->scale[l];
         if (curvature > 0 && above[l] > 0) {
-            lanes->scale[l] = fmaxf((float)(above[l] / curvature), 1e-20f);
+            lanes->scale[l] = uwc_scale_shorten(bits, fmaxf((float)(above[l] / curvature), 1e-20f));
         }
     }
 }

@@ -9,11 +9,15 @@ bool uwc_recon__learns_units(uwc_method method) {
     return method == UWC_METHOD_BRECQ || method == UWC_METHOD_QDROP;
 }
 
-double uwc_recon_learning_work(const uwc_recon_options *options, int64_t images, int64_t multiply_adds) {
+double uwc_recon_learning_work(const uwc_recon_options *options, const uwc_bits *bits, int64_t images, int64_t multiply_adds) {
     enum { PASSES = 4 }; /* the target, forward, backward by activations and by weights */
-    bool learns = uwc_recon__learns_layers(options->method) || uwc_recon__learns_units(options->method);
-    double iterations = (double)options->iterations * (options->method == UWC_METHOD_BRECQ ? 1.25 : 1);
-    return learns ? iterations * UWC_LEARN_BATCH * PASSES * (double)multiply_adds / (double)images : 0;
+    double seen = 0;     /* images */
+    if (uwc_recon__wants_adapting(options, bits->weight_bits, bits->activation_bits)) {
+        seen = (double)options->adapt.steps * options->adapt.batch;
+    } else if (uwc_recon__learns_layers(options->method) || uwc_recon__learns_units(options->method)) {
+        seen = (double)options->iterations * (options->method == UWC_METHOD_BRECQ ? 1.25 : 1) * UWC_LEARN_BATCH;
+    }
+    return seen * PASSES * (double)multiply_adds / (double)images;
 }
 
 uwc_status uwc_recon__learn_layer(uwc_paths *p, int index, const uwc_recon_options *options, uwc_weights *weights) {

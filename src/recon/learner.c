@@ -109,10 +109,10 @@ static int64_t count_values(const uwc_graph *graph, const int *value, int n) {
     return count;
 }
 
-uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t *out) {
+uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t images, int64_t *out) {
     enum { SUMS = 16, LEARNED = 6 }; /* of a weight: partial sums of its gradient in backward.h; numbers of its rounding */
     int64_t most = 0, weights = 0;
-    UWC_TRY(uwc_gradient_bytes(unit, UWC_LEARN_BATCH, out));
+    UWC_TRY(uwc_gradient_bytes(unit, images, out));
     for (int v = 0; v < unit->n_values; v++) {
         const int64_t count = uwc_shape_count(unit->value[v].shape);
         const bool constant = unit->value[v].constant != NULL;
@@ -121,7 +121,7 @@ uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t *out) {
     }
     const int64_t inputs = count_values(unit, unit->input, unit->n_inputs), outputs = count_values(unit, unit->output, unit->n_outputs);
     const int64_t image = 3 * inputs + 2 * outputs + most;
-    *out += (int64_t)sizeof(float) * (UWC_LEARN_BATCH * image + (SUMS + LEARNED) * weights);
+    *out += (int64_t)sizeof(float) * (images * image + (SUMS + LEARNED) * weights);
     return UWC_OK;
 }
 
@@ -184,9 +184,10 @@ static void move_steps(learner *l, int64_t iteration) {
     }
     uwc_recon__adam_step(&l->step_adam, l->by_step, rate, l->step);
     for (int i = 0; i < l->n_edges; i++) {
-        float *scale = &l->paths->quantized->value[l->edge[i]].quantizer.scale;
-        l->step[i] = l->step[i] > 1e-3f * *scale ? l->step[i] : 1e-3f * *scale; /* a step stays positive */
-        *scale = l->step[i];
+        uwc_quantizer *quantizer = &l->paths->quantized->value[l->edge[i]].quantizer;
+        const float least = 1e-3f * quantizer->scale; /* a step stays positive */
+        l->step[i] = l->step[i] > least ? l->step[i] : least;
+        quantizer->scale = uwc_scale_shorten(quantizer->bits, l->step[i]);
     }
 }
 

@@ -81,11 +81,17 @@ static uwc_status run_layer(trial *t, int index) {
     return run_pass(t, t->quantized, images, t->fetch, n);
 }
 
+/* Images of a batch of the descent, 0: there is none. */
+static int64_t learning_batch(const trial *t) {
+    const bool learns = uwc_recon__learns_layers(t->options->method) || uwc_recon__learns_units(t->options->method);
+    return learns ? UWC_LEARN_BATCH : uwc_recon__adapts(t->unit, t->options) ? uwc_recon__adapt_images(t->options, t->batch) : 0;
+}
+
 /* The float path for the targets of an iteration, and both for the inputs of a layer that learns by itself. */
 static uwc_status run_learning(trial *t) {
     const uwc_graph *unit = t->unit;
-    const int64_t rest = UWC_LEARN_BATCH % t->batch;
-    UWC_TRY(uwc_exec_run_dry(t->real, t->batch, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
+    const int64_t images = learning_batch(t), most = images < t->batch ? images : t->batch, rest = images % most;
+    UWC_TRY(uwc_exec_run_dry(t->real, most, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
     if (rest > 0) {
         UWC_TRY(uwc_exec_run_dry(t->real, rest, unit->input, unit->n_inputs, unit->output, unit->n_outputs));
     }
@@ -96,10 +102,6 @@ static uwc_status run_learning(trial *t) {
     return UWC_OK;
 }
 
-static bool learns(const trial *t) {
-    return uwc_recon__learns_layers(t->options->method) || uwc_recon__learns_units(t->options->method);
-}
-
 static uwc_status run_unit(trial *t) {
     const uwc_graph *unit = t->unit;
     const bool nearest = t->options->method == UWC_METHOD_NEAREST;
@@ -108,7 +110,7 @@ static uwc_status run_unit(trial *t) {
             UWC_TRY(run_layer(t, i));
         }
     }
-    if (learns(t)) {
+    if (learning_batch(t) > 0) {
         UWC_TRY(run_learning(t));
     }
     UWC_TRY(run_pass(t, t->quantized, t->images, unit->output, unit->n_outputs));
@@ -146,8 +148,8 @@ static int64_t input_bytes(const trial *t) {
 /* Of the descent: of all layers at once, or of the one that needs most. */
 static uwc_status learning_bytes(const trial *t, int64_t *out) {
     *out = 0;
-    if (uwc_recon__learns_units(t->options->method)) {
-        return uwc_recon__learn_bytes(t->unit, out);
+    if (learning_batch(t) > 0 && !uwc_recon__learns_layers(t->options->method)) {
+        return uwc_recon__learn_bytes(t->unit, learning_batch(t), out);
     }
     for (int i = 0; i < t->unit->n_nodes && uwc_recon__learns_layers(t->options->method); i++) {
         uwc_graph *section;
@@ -156,7 +158,7 @@ static uwc_status learning_bytes(const trial *t, int64_t *out) {
             continue;
         }
         UWC_TRY(uwc_recon__section_graph(t->unit, i, &section));
-        uwc_status st = uwc_recon__learn_bytes(section, &bytes);
+        uwc_status st = uwc_recon__learn_bytes(section, UWC_LEARN_BATCH, &bytes);
         uwc_graph_destroy(&section);
         UWC_TRY(st);
         *out = more(*out, bytes);
@@ -179,10 +181,12 @@ static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     }
     int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
     int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
+    int64_t adapted =
+        uwc_recon__adapts(t->unit, t->options) ? weights + uwc_exec_bytes(t->quantized) + uwc_exec_kernel_bytes(t->quantized) : 0;
     int64_t own = uwc_recon__learns_layers(t->options->method) ? paths + kernels : 0; /* of a layer's section */
     int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
-    out->bytes =
-        paths + kernels + 2 * weights + weights / 2 + more(more(out->layer_bytes, own + learning), last); /* and integers, of two results */
+    int64_t results = 2 * weights + weights / 2; /* and integers, of two */
+    out->bytes = paths + kernels + adapted + results + more(more(out->layer_bytes, own + learning), last);
     return UWC_OK;
 }
 

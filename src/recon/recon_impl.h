@@ -132,8 +132,8 @@ uwc_status uwc_recon__round(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST
 uwc_status uwc_recon__descend(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
 /* pull = target G. */
 uwc_status uwc_recon__pull(const uwc_metric *metric, uwc_lanes *lanes) UWC_MUST_USE;
-/* The best scale for the present levels (unchanged where they are all zero). Needs slope and pull. */
-void uwc_recon__refit(const uwc_metric *metric, uwc_lanes *lanes);
+/* The best short scale for the present levels of weights at `bits` (unchanged where they are all zero). Needs slope and pull. */
+void uwc_recon__refit(const uwc_metric *metric, int bits, uwc_lanes *lanes);
 /* Takes over the lanes whose loss is lower than what is kept. */
 void uwc_recon__keep(const uwc_metric *metric, uwc_lanes *lanes);
 /* to[k][lane] += factor[lane] * g[k] for k < count. */
@@ -152,7 +152,8 @@ uwc_status uwc_recon__round_beam(const uwc_metric *metric, uwc_lanes *lanes, uwc
 /* All rows W* [rows, n+1] into `out`. */
 uwc_status uwc_recon__round_rows(const uwc_metric *metric, const double *w, bool asymmetric, uwc_weights *out) UWC_MUST_USE;
 
-/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero. */
+/* Range search of one row w [n] (stride 1) with weights g [n]: least weighted square error over clipping ranges. Sets scale and zero;
+ * the scale is short. */
 void uwc_recon__search_scale(const double *w, const double *g, int64_t n, int bits, bool asymmetric, double *scale, int *zero);
 
 /* ---- targets ------------------------------------------------------------------------------------------------------------------------- */
@@ -299,6 +300,10 @@ void uwc_recon__minibatch_train_all(uwc_minibatch *minibatch);
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
+/* Adapting is wanted for a unit whose coarsest weights and activations have so many bits (activations 32: float). */
+bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits);
+/* Images that go through at once. */
+int64_t uwc_recon__adapt_images(const uwc_recon_options *options, int64_t batch);
 /* The unit adapts before it is rounded. */
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);
 /* The layers of the quantized unit that are not solved, and the steps of its activations, descend on the unit's output error with quantized
@@ -335,8 +340,8 @@ typedef struct uwc_learning {
 /* Of the layers of paths->quantized. `weights` [weighted nodes in order] give the scales and receive the rounding, if that is learned; the
  * constants of paths->quantized are then those of the last iteration. Steps are left in its quantizers. */
 uwc_status uwc_recon__learn(uwc_paths *paths, const uwc_learning *learning, uwc_weights *const *weights) UWC_MUST_USE;
-/* Of its working memory. */
-uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t *out) UWC_MUST_USE;
+/* Of the working memory of a descent in batches of `images`. */
+uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t images, int64_t *out) UWC_MUST_USE;
 
 /* A layer and the activation function behind it as a unit of its own, on the paths of the unit around it. */
 typedef struct uwc_section {

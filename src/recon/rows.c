@@ -57,9 +57,10 @@ static int starts_of(const rows_job *job) {
     return job->out->bits < FINE_BITS ? STARTS : 1;
 }
 
-static void set_start(int start, int starts, uwc_lanes *lanes, int64_t lane) {
+static float start_scale(const rows_job *job, int start, float middle) {
+    const int starts = starts_of(job);
     double part = starts == 1 ? 1 : first_part + (last_part - first_part) * start / (starts - 1);
-    lanes->scale[lane] = (float)((double)lanes->start[lane] * part);
+    return uwc_scale_shorten(job->out->bits, (float)((double)middle * part));
 }
 
 /* loss[start][lane] of error feedback from every start. */
@@ -67,7 +68,7 @@ static uwc_status try_starts(const rows_job *job, uwc_lanes *lanes, double (*los
     const int starts = starts_of(job);
     for (int k = 0; k < starts; k++) {
         for (int64_t l = 0; l < lanes->count; l++) {
-            set_start(k, starts, lanes, l);
+            lanes->scale[l] = start_scale(job, k, lanes->start[l]);
         }
         UWC_TRY(uwc_recon__round(job->metric, lanes));
         memcpy(loss[k], lanes->loss, sizeof loss[k]);
@@ -83,8 +84,10 @@ static void take_best(const rows_job *job, uwc_lanes *lanes, double (*loss)[UWC_
         for (int k = 1; k < starts; k++) {
             best = loss[k][l] < loss[best][l] ? k : best;
         }
-        set_start(best, starts, lanes, l);
-        loss[best][l] = INFINITY;
+        lanes->scale[l] = start_scale(job, best, lanes->start[l]);
+        for (int k = 0; k < starts; k++) { /* others may have been shortened to the same scale */
+            loss[k][l] = start_scale(job, k, lanes->start[l]) == lanes->scale[l] ? INFINITY : loss[k][l];
+        }
     }
 }
 
@@ -102,7 +105,7 @@ static uwc_status solve_lanes(const rows_job *job, int64_t first, uwc_lanes *lan
             UWC_TRY(uwc_recon__descend(job->metric, lanes));
             uwc_recon__keep(job->metric, lanes);
             if (refits > 0) {
-                uwc_recon__refit(job->metric, lanes);
+                uwc_recon__refit(job->metric, job->out->bits, lanes);
             }
         }
     }

@@ -1,4 +1,4 @@
-/* The clipping range of one row of weights, by a grid search over its ends. */
+/* The clipping range of one row of weights, by a grid search over its ends; every range is tried with the scale shortened. */
 #include "recon_impl.h"
 
 #include <uwc/vector.h>
@@ -26,15 +26,24 @@ UWC_VECTOR static double weighted_error(const double *w, const double *g, int64_
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
+static double shorten(int bits, double scale) {
+    return (double)uwc_scale_shorten(bits, (float)scale);
+}
+
 static void symmetric_scale(const double *w, const double *g, int64_t n, int lo, int hi, int bits, double *scale) {
-    double top = 1e-8, best = INFINITY;
+    double top = 1e-8, best = INFINITY, tried = 0;
     for (int64_t i = 0; i < n; i++) {
         top = fmax(top, fabs(w[i]));
     }
     const double levels = bits > 2 ? ldexp(1, bits - 1) - 0.5 : 1.5;
-    *scale = top / hi;
+    *scale = shorten(bits, top / hi);
     for (int k = 0; k < STEPS; k++) {
-        double s = (double)(float)(top * (0.3 + 0.9 * k / (STEPS - 1)) / levels), error = weighted_error(w, g, n, s, lo, hi);
+        double s = shorten(bits, top * (0.3 + 0.9 * k / (STEPS - 1)) / levels);
+        if (s == tried) {
+            continue;
+        }
+        tried = s;
+        double error = weighted_error(w, g, n, s, lo, hi);
         if (error < best) {
             best = error;
             *scale = s;
@@ -43,7 +52,7 @@ static void symmetric_scale(const double *w, const double *g, int64_t n, int lo,
 }
 
 /* Both ends of the range shrink independently; the zero point is the nearest integer, kept among the levels. */
-static void asymmetric_scale(const double *w, const double *g, int64_t n, int lo, int hi, double *scale, int *zero) {
+static void asymmetric_scale(const double *w, const double *g, int64_t n, int lo, int hi, int bits, double *scale, int *zero) {
     double low = 0, high = 0, best = INFINITY;
     for (int64_t i = 0; i < n; i++) {
         low = fmin(low, w[i]);
@@ -55,7 +64,7 @@ static void asymmetric_scale(const double *w, const double *g, int64_t n, int lo
     for (int a = 0; a < ENDS; a++) {
         for (int b = 0; b < ENDS; b++) {
             double bottom = low * (1.1 - 0.8 * a / (ENDS - 1)), top = high * (1.1 - 0.8 * b / (ENDS - 1));
-            double s = (double)(float)((top - bottom) / (hi - lo));
+            double s = shorten(bits, (top - bottom) / (hi - lo));
             double z = fmin(fmax(rint(lo - bottom / s), lo), hi), error = weighted_error(w, g, n, s, lo - z, hi - z);
             if (error < best) {
                 best = error;
@@ -71,7 +80,7 @@ void uwc_recon__search_scale(const double *w, const double *g, int64_t n, int bi
     uwc_weights_range(bits, &lo, &hi);
     *zero = 0;
     if (asymmetric) {
-        asymmetric_scale(w, g, n, lo, hi, scale, zero);
+        asymmetric_scale(w, g, n, lo, hi, bits, scale, zero);
     } else {
         symmetric_scale(w, g, n, lo, hi, bits, scale);
     }

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* Rank 0: the numbers that plan.json holds; *found = false where there is no plan yet. */
-static uwc_status recall(const uwc_run *run, int64_t **numbers, int64_t *n, bool *found) {
+uwc_status uwc_sched__recall_bad(const uwc_run *run, int64_t **numbers, int64_t *n, bool *found) {
     char *path;
     uwc_json *plan = NULL;
     const uwc_json *list;
@@ -77,7 +76,7 @@ uwc_status uwc_sched__choose_images(uwc_run *run) {
     if (!run->settings.skip) {
         return UWC_OK;
     }
-    uwc_status st = uwc_comm_rank(run->comm) == 0 ? recall(run, &numbers, &plan->n_bad, &found) : UWC_OK;
+    uwc_status st = uwc_comm_rank(run->comm) == 0 ? uwc_sched__recall_bad(run, &numbers, &plan->n_bad, &found) : UWC_OK;
     st = uwc_comm_agree(run->comm, st);
     if (st == UWC_OK) {
         st = uwc_comm_broadcast(run->comm, 0, &found, sizeof found);

@@ -54,6 +54,20 @@ static uwc_status replay(const char *text, size_t bytes, uwc_json *events, size_
     return UWC_OK;
 }
 
+uwc_status uwc_sched__journal_read(const char *path, uwc_json **events) {
+    char *text;
+    size_t bytes, good;
+    *events = NULL;
+    UWC_TRY(uwc_file_read(path, &text, &bytes));
+    *events = uwc_json_array();
+    uwc_status st = uwc_error_note(replay(text, bytes, *events, &good), "%s", path);
+    if (st != UWC_OK) {
+        uwc_json_release(events);
+    }
+    uwc_free(&text);
+    return st;
+}
+
 uwc_status uwc_sched__journal_open(const char *path, uwc_journal **out, uwc_json **events) {
     char *text = NULL;
     size_t bytes = 0, good = 0;

@@ -142,10 +142,13 @@ uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) {
     }
     uwc_free(&bytes);
     if (st == UWC_OK) {
-        st = compare_ranks(run);
+        st = uwc_sched__choose_images(run);
+    }
+    if (st == UWC_OK && run->settings.curvature) {
+        st = uwc_sched__join_units(run);
     }
     if (st == UWC_OK) {
-        st = uwc_sched__choose_images(run);
+        st = compare_ranks(run);
     }
     if (st == UWC_OK) {
         st = uwc_comm_agree(run->comm, first ? settle(run) : UWC_OK);
@@ -154,6 +157,41 @@ uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) {
         uwc_sched__plan_destroy(&run->plan);
     }
     return st;
+}
+
+/* The network is the one of plan.json. */
+static uwc_status check_model(const uwc_run *run) {
+    char *path;
+    uwc_json *json = NULL;
+    uint64_t hash = 0;
+    UWC_TRY(uwc_sched__path(run, "plan.json", &path));
+    uwc_status st = uwc_json_read(path, &json);
+    if (st == UWC_OK) {
+        st = uwc_error_note(uwc_sched__json_get_hash(json, "model_hash", &hash), "%s", path);
+    }
+    if (st == UWC_OK && hash != run->plan->graph_hash) {
+        st = uwc_error_set(UWC_E_STATE, "%s was planned for another model", run->folder);
+    }
+    uwc_json_release(&json);
+    uwc_free(&path);
+    return st;
+}
+
+uwc_status uwc_sched__plan_view(uwc_run *run) {
+    char *bytes;
+    size_t size;
+    bool found;
+    UWC_CHECK(is_planned(run), UWC_E_STATE, "%s: no plan.json, the phase plan comes first", run->folder);
+    UWC_TRY(read_model(run, &bytes, &size));
+    uwc_status st = uwc_sched__plan_create(bytes, size, &run->settings, &run->plan);
+    uwc_free(&bytes);
+    if (st == UWC_OK) {
+        st = check_model(run);
+    }
+    if (st == UWC_OK && run->settings.skip) {
+        st = uwc_sched__recall_bad(run, &run->plan->bad, &run->plan->n_bad, &found);
+    }
+    return st == UWC_OK && run->settings.curvature ? uwc_sched__recall_units(run) : st;
 }
 
 uwc_status uwc_phase_plan(uwc_run *run) {

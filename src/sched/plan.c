@@ -81,13 +81,23 @@ static uwc_status find_makers(uwc_plan *plan) {
     return UWC_OK;
 }
 
-/* The partition knows the work of the closed form; descent is another one. */
+/* The partition knows the work of the closed form; descent comes on top of it or takes its place. */
 static void weigh_units(uwc_partition *partition, const uwc_settings *settings) {
     for (int u = 0; u < partition->n_units; u++) {
         uwc_unit *unit = &partition->unit[u];
-        double work = uwc_recon_learning_work(&settings->recon, settings->samples, unit->multiply_adds);
-        unit->work = work > 0 ? work : unit->work;
+        double work = uwc_recon_learning_work(&settings->recon, &settings->bits, settings->samples, unit->multiply_adds);
+        unit->work = settings->recon.method == UWC_METHOD_SECOND_ORDER ? unit->work + work : work > 0 ? work : unit->work;
     }
+}
+
+/* What follows from the units. */
+static uwc_status describe_units(uwc_plan *plan, const uwc_settings *settings) {
+    weigh_units(plan->partition, settings);
+    UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
+    uwc_sched__segments(plan->partition, settings, plan->segment);
+    UWC_TRY(find_makers(plan));
+    UWC_TRY(find_boundary(plan));
+    return uwc_sched__measure(plan, settings);
 }
 
 static uwc_status fill(uwc_plan *plan, const void *bytes, size_t size, const uwc_settings *settings) {
@@ -95,14 +105,9 @@ static uwc_status fill(uwc_plan *plan, const void *bytes, size_t size, const uwc
     UWC_TRY(check_network(plan->graph));
     UWC_TRY(uwc_graph_hash(plan->graph, &plan->graph_hash));
     UWC_TRY(uwc_graph_assign_bits(plan->graph, &settings->bits));
-    UWC_TRY(uwc_partition_create(plan->graph, settings->max_layers, &plan->partition));
-    weigh_units(plan->partition, settings);
-    UWC_TRY(uwc_calloc(plan->partition->n_units, sizeof *plan->segment, &plan->segment));
-    uwc_sched__segments(plan->partition, settings, plan->segment);
     plan->images = settings->samples;
-    UWC_TRY(find_makers(plan));
-    UWC_TRY(find_boundary(plan));
-    return uwc_sched__measure(plan, settings);
+    UWC_TRY(uwc_partition_create(plan->graph, settings->max_layers, &plan->partition));
+    return describe_units(plan, settings);
 }
 
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) {
@@ -117,16 +122,35 @@ uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_sett
     return st;
 }
 
+static void drop_units(uwc_plan *plan) {
+    uwc_partition_destroy(&plan->partition);
+    uwc_free(&plan->segment);
+    uwc_free(&plan->maker);
+    uwc_free(&plan->boundary);
+    uwc_free(&plan->memory.unit);
+    plan->n_boundary = 0;
+}
+
+uwc_status uwc_sched__plan_cut(uwc_plan *plan, const int *last, int n, const uwc_settings *settings) {
+    drop_units(plan);
+    UWC_TRY(uwc_partition_create_cut(plan->graph, last, n, &plan->partition));
+    return describe_units(plan, settings);
+}
+
+uwc_status uwc_sched__plan_cuts(const uwc_partition *partition, int **last) {
+    UWC_TRY(uwc_calloc(partition->n_units, sizeof **last, last));
+    for (int u = 0; u < partition->n_units; u++) {
+        (*last)[u] = partition->unit[u].node[partition->unit[u].n_nodes - 1];
+    }
+    return UWC_OK;
+}
+
 void uwc_sched__plan_destroy(uwc_plan **plan) {
     if (*plan == NULL) {
         return;
     }
+    drop_units(*plan);
     uwc_graph_destroy(&(*plan)->graph);
-    uwc_partition_destroy(&(*plan)->partition);
-    uwc_free(&(*plan)->segment);
-    uwc_free(&(*plan)->maker);
-    uwc_free(&(*plan)->boundary);
-    uwc_free(&(*plan)->memory.unit);
     uwc_free(&(*plan)->bad);
     uwc_free(plan);
 }

@@ -109,6 +109,19 @@ static uwc_status set_batches(const uwc_plan *plan, uwc_json *out) {
     return UWC_OK;
 }
 
+static uwc_status set_cuts(const uwc_plan *plan, uwc_json *out) {
+    uwc_json *list = uwc_json_array();
+    int *last;
+    UWC_TRY(uwc_json_set(out, "cuts", list)); /* borrowed from here on */
+    UWC_TRY(uwc_sched__plan_cuts(plan->partition, &last));
+    uwc_status st = UWC_OK;
+    for (int u = 0; u < plan->partition->n_units && st == UWC_OK; u++) {
+        st = uwc_json_append_int(list, last[u]);
+    }
+    uwc_free(&last);
+    return st;
+}
+
 /* Batches and bytes. */
 static uwc_status fill_memory(const uwc_plan *plan, uwc_dtype dtype, uwc_json *out) {
     UWC_TRY(uwc_json_set_int(out, "batch", plan->batch));
@@ -134,6 +147,9 @@ static uwc_status fill_plan(const uwc_plan *plan, const uwc_run *run, uint64_t d
     UWC_TRY(uwc_json_set_int(out, "images", plan->images));
     if (run->settings.skip) {
         UWC_TRY(set_numbers(out, "bad_images", plan->bad, plan->n_bad));
+    }
+    if (run->settings.curvature) {
+        UWC_TRY(set_cuts(plan, out));
     }
     UWC_TRY(fill_memory(plan, run->settings.cache, out));
     UWC_TRY(uwc_json_set_int(out, "layers", sizes.weighted_nodes));

@@ -224,6 +224,34 @@ uwc_status uwc_run_reopen(uwc_comm *comm, const char *folder, const uwc_log *log
     return st;
 }
 
+static uwc_status view_folder(uwc_run *run) {
+    char *config = NULL, *journal = NULL, *text = NULL;
+    size_t bytes;
+    uwc_status st;
+    UWC_TRY_GOTO(st, uwc_sched__path(run, "config.json", &config), done);
+    UWC_TRY_GOTO(st, uwc_sched__path(run, "journal.jsonl", &journal), done);
+    UWC_TRY_GOTO(st, uwc_error_note(uwc_file_read(config, &text, &bytes), "%s is no run directory", run->folder), done);
+    UWC_TRY_GOTO(st, adopt_config(run, text, bytes), done);
+    UWC_TRY_GOTO(st, uwc_sched__journal_read(journal, &run->events), done);
+    st = uwc_sched__plan_view(run);
+done:
+    uwc_free(&config);
+    uwc_free(&journal);
+    uwc_free(&text);
+    return st;
+}
+
+uwc_status uwc_sched__run_view(const char *folder, uwc_run **out) {
+    uwc_status st = create(NULL, folder, NULL, NULL, out);
+    if (st == UWC_OK) {
+        st = view_folder(*out);
+    }
+    if (st != UWC_OK) {
+        uwc_run_close(out);
+    }
+    return st;
+}
+
 void uwc_run_close(uwc_run **out) {
     uwc_run *run = *out;
     if (run == NULL) {

@@ -26,6 +26,8 @@ typedef struct uwc_journal uwc_journal;
 
 /* Opens or begins the file. *events (an array, owned by the caller) holds what is in it; a torn last line is cut off. Errors: FORMAT. */
 uwc_status uwc_sched__journal_open(const char *path, uwc_journal **out, uwc_json **events) UWC_MUST_USE;
+/* The events of a file that may be in use. Errors: FORMAT, NOTFOUND. */
+uwc_status uwc_sched__journal_read(const char *path, uwc_json **events) UWC_MUST_USE;
 /* Adds an event (an object, adopted, also on failure); on disk when this returns. */
 uwc_status uwc_sched__journal_append(uwc_journal *journal, uwc_json *event) UWC_MUST_USE;
 void uwc_sched__journal_close(uwc_journal **journal);
@@ -49,6 +51,7 @@ typedef struct uwc_settings {
     uwc_recon_options recon;
     uwc_input_rule input;
     int segments, max_layers, threads;
+    bool curvature; /* units that interact strongly are joined */
     int64_t samples;
     bool skip;            /* images that cannot be used */
     bool message;         /* transport */
@@ -92,6 +95,15 @@ typedef struct uwc_plan {
 /* From a serialized float network. Local. */
 uwc_status uwc_sched__plan_create(const void *bytes, size_t size, const uwc_settings *settings, uwc_plan **out) UWC_MUST_USE;
 void uwc_sched__plan_destroy(uwc_plan **plan);
+/* Cuts the network anew: units end with the n listed nodes. */
+uwc_status uwc_sched__plan_cut(uwc_plan *plan, const int *last, int n, const uwc_settings *settings) UWC_MUST_USE;
+/* The last node of each unit, owned by the caller. */
+uwc_status uwc_sched__plan_cuts(const uwc_partition *partition, int **last) UWC_MUST_USE;
+/* With units.rule: curvature, joins the units of run->plan that interact strongly: as plan.json has it, else measured by rank 0 on the
+ * calibration images. Collective. */
+uwc_status uwc_sched__join_units(uwc_run *run) UWC_MUST_USE;
+/* The same from plan.json alone. Local. */
+uwc_status uwc_sched__recall_units(uwc_run *run) UWC_MUST_USE;
 /* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
 uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
 /* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
@@ -109,6 +121,9 @@ bool uwc_sched__is_wanted(const uwc_plan *plan, int unit, int value);
 uwc_status uwc_sched__plan_json(const uwc_plan *plan, const uwc_run *run, uint64_t data_hash, uwc_json **out) UWC_MUST_USE;
 /* Makes run->plan on every rank, if it is not there; without `fresh`, plan.json must be there. Collective. */
 uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) UWC_MUST_USE;
+
+/* Makes run->plan as plan.json has it, without ranks and without looking at images. Errors: STATE (another model). Local. */
+uwc_status uwc_sched__plan_view(uwc_run *run) UWC_MUST_USE;
 
 /* ---- images that cannot be used, and the batches that a rank reads ------------------------------------------------------------- */
 
@@ -144,6 +159,9 @@ uwc_status uwc_sched__record_bad(uwc_run *run, const char *data, const uwc_bad_i
 /* With data.on_bad_image: skip, plan->bad := what plan.json says, else what the survey finds. Collective. */
 uwc_status uwc_sched__choose_images(uwc_run *run) UWC_MUST_USE;
 
+/* The numbers that plan.json holds, owned by the caller; *found = false where there is no plan yet. Rank 0. */
+uwc_status uwc_sched__recall_bad(const uwc_run *run, int64_t **numbers, int64_t *n, bool *found) UWC_MUST_USE;
+
 /* The batches of the shards rank, rank + size, ... (with `wanted`: of those that are marked), in order. *out is owned by the caller. */
 uwc_status uwc_sched__spans(const uwc_comm *comm, int64_t images, int64_t batch, const uint8_t *wanted, uwc_span **out,
                             int *n) UWC_MUST_USE;
@@ -168,6 +186,8 @@ struct uwc_run {
 
 /* *out = path of a file of the run, owned by the caller. */
 uwc_status uwc_sched__path(const uwc_run *run, const char *name, char **out) UWC_MUST_USE;
+/* A run to look at, with its plan and events: nothing is locked or written, and others may work on it. It has no ranks. Local. */
+uwc_status uwc_sched__run_view(const char *folder, uwc_run **out) UWC_MUST_USE;
 /* Adds an event (adopted, also on failure) to the journal and to run->events. Rank 0. */
 uwc_status uwc_sched__record(uwc_run *run, uwc_json *event) UWC_MUST_USE;
 /* Writes config.json from the configuration in use. Rank 0. */
@@ -219,6 +239,20 @@ uwc_status uwc_sched__stream_open(const uwc_plan *plan, int unit, uwc_cache *cac
 /* Checks that every wanted output is whole. */
 uwc_status uwc_sched__stream_finish(const uwc_unit_stream *stream) UWC_MUST_USE;
 void uwc_sched__stream_close(uwc_unit_stream *stream);
+
+/* Float activations of calibration images as the float network makes them, for values that no cache holds. */
+typedef struct uwc_float_stream {
+    uwc_stream stream; /* for the functions of recon */
+    const uwc_graph *network;
+    const int *input; /* borrowed: the values of the network that the unit reads */
+    uwc_dataset *data;
+    uwc_exec *exec;
+    uwc_tensor *batch; /* of the network's input */
+} uwc_float_stream;
+
+/* For the images and the network of a plan. Local. */
+uwc_status uwc_sched__float_stream_open(const uwc_run *run, uwc_float_stream *out) UWC_MUST_USE;
+void uwc_sched__float_stream_close(uwc_float_stream *stream);
 
 /* ---- unit files (docs/formats/unit.md)
  * ----------------------------------------------------------------------------------------------------- */

@@ -55,6 +55,7 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                   .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST},
         .input = input_rule(config),
         .segments = (int)uwc_config_int(config, "reconstruct.segments"),
+        .curvature = is(config, "units.rule", "curvature"),
         .max_layers = (int)uwc_config_int(config, "units.max_layers"),
         .threads = (int)uwc_config_int(config, "run.threads"),
         .samples = uwc_config_int(config, "data.samples"),

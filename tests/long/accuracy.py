@@ -1,8 +1,8 @@
 """One row of the accuracy tables: `input: prefix`, second order. Usage: accuracy.py resnet20 W4A4
 
 The thresholds leave room below what the method reaches; float accuracy must agree to within one image. ONNX Runtime must give the class that
-`uwc evaluate` gives on at least 99.9 % of the images (all but two of few). In a deep network with quantized activations the last digits of a
-sum decide which level a value takes, and the next layers see a step: there the class must be the same on 95 %, and the accuracy to one point.
+`uwc evaluate` gives on at least 99.9 % of the images (all but two of few): sums of few-bit levels are exact. Sums of 8-bit levels are not
+always, and in a deep network one last digit grows: at W8A8 MobileNetV2 must agree on 98 %, and the accuracy to one point.
 """
 
 import re
@@ -31,7 +31,7 @@ THRESHOLDS = {  # setting: least top-1, largest logit NMSE
 COST_ALARM = 60.0  # forward passes; the aim is 20, the number is reported, machines under load vary
 
 
-def check_onnx_runtime(folder, config, activation_bits, top1):
+def check_onnx_runtime(folder, config, setting, top1):
     """The labels of a copy of the test images become ONNX Runtime's answers: the accuracy of `uwc evaluate` on it is the agreement."""
     relabelled = folder / "onnxruntime.h5"
     scale, mean, std = h.preprocess_values(config)
@@ -44,8 +44,7 @@ def check_onnx_runtime(folder, config, activation_bits, top1):
     words = [sys.executable, h.ROOT / "tests/check/relabel.py", folder / "model.onnx", images, relabelled, *values]
     theirs = float(re.search(r"top-1 ([0-9.]+)", subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)[1])
     agreement = h.evaluate(folder / "model.onnx", config, relabelled)
-    deep = config == "mobilenetv2" and activation_bits < 32
-    least = 0.95 if deep else min(0.999, 1 - 2.001 / count)
+    least = 0.98 if (config, setting) == ("mobilenetv2", "W8A8") else min(0.999, 1 - 2.001 / count)
     print(f"agreement with ONNX Runtime {agreement:.4f}, its top-1 {theirs:.4f}")
     h.require(abs(theirs - top1) <= 0.01, f"ONNX Runtime has a top-1 of {theirs}, `uwc evaluate` of {top1}")
     h.require(agreement >= least, f"ONNX Runtime agrees on {agreement:.4f} of the images, not {least}")
@@ -71,7 +70,7 @@ def test(arguments):
     h.require(peak < 1 << 30, f"{peak} bytes of memory")
     again = h.evaluate(folder / "model.onnx", config, h.ASSETS / data)
     h.require(again == top1, f"`uwc evaluate` says {again}, the run said {top1}")
-    check_onnx_runtime(folder, config, int(activation_bits), top1)
+    check_onnx_runtime(folder, config, setting, top1)
 
 
 h.main(test)

@@ -103,6 +103,40 @@ static void what_reaches_no_output_has_no_gradient(void **state) {
     uwc_graph_destroy(&whole);
 }
 
+/* A batch in parts of one image gives what it gives as a whole. */
+static void parts_add_up(void **state) {
+    (void)state;
+    for (int i = 0; i < NETWORKS * VARIANTS; i++) {
+        gradient_check c;
+        check_open(&c, build(i / VARIANTS, i % VARIANTS));
+        uwc_gradient *whole, *parts;
+        must(uwc_gradient_create(c.graph, CHECK_IMAGES, false, &whole));
+        must(uwc_gradient_create(c.graph, 1, false, &parts));
+        must(uwc_gradient_forward(whole, (const uwc_tensor *[]){c.x}, NULL));
+        must(uwc_gradient_backward(whole, (const uwc_tensor *const *)c.weight));
+        for (int64_t n = 0; n < CHECK_IMAGES; n++) {
+            uwc_tensor x = uwc_tensor_images(c.x, n, 1), grad[CHECK_OUTPUTS];
+            const uwc_tensor *grads[CHECK_OUTPUTS], *fed = &x;
+            for (int k = 0; k < c.graph->n_outputs; k++) {
+                grad[k] = uwc_tensor_images(c.weight[k], n, 1);
+                grads[k] = &grad[k];
+            }
+            must(uwc_gradient_forward(parts, &fed, NULL));
+            must(n == 0 ? uwc_gradient_backward(parts, grads) : uwc_gradient_backward_more(parts, grads));
+        }
+        for (int v = 0; v < c.graph->n_values; v++) {
+            const uwc_tensor *a = uwc_gradient_by(whole, v), *b = uwc_gradient_by(parts, v);
+            const double scale = uwc_gradient_by_scale(whole, v), zero = uwc_gradient_by_zero(whole, v);
+            assert_true(a == NULL || difference(a, b) < 1e-4);
+            assert_true(fabs(uwc_gradient_by_scale(parts, v) - scale) <= 1e-4 * (1 + fabs(scale)));
+            assert_true(fabs(uwc_gradient_by_zero(parts, v) - zero) <= 1e-4 * (1 + fabs(zero)));
+        }
+        uwc_gradient_destroy(&whole);
+        uwc_gradient_destroy(&parts);
+        check_close(&c);
+    }
+}
+
 /* All gradients of a large batch, one behind the other. */
 static uwc_tensor *gather(uwc_graph *graph, int threads, const uwc_drop *drop) {
     enum { IMAGES = 48, MOST = 200000 };
@@ -154,7 +188,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_differences),     cmocka_unit_test(dropped_elements_pass_their_gradient),
         cmocka_unit_test(gradients_of_inputs_are_extra), cmocka_unit_test(what_reaches_no_output_has_no_gradient),
-        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(threads_change_nothing),        cmocka_unit_test(parts_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,6 +357,106 @@ static void a_layer_of_a_dense_block_is_a_unit(void **state) {
     uwc_graph_destroy(&graph);
 }
 
+/* An interaction that answers from a list and notes what it was asked. */
+typedef struct oracle {
+    double strength[16]; /* by the node that the second part begins with */
+    int asked[8][3], n_asked, fails_at;
+} oracle;
+
+static uwc_status answer(void *self, int first, int split, int end, double *strength) {
+    oracle *own = self;
+    UWC_CHECK(own->n_asked != own->fails_at, UWC_E_INTERRUPTED, "stopped");
+    memcpy(own->asked[own->n_asked++], (int[]){first, split, end}, sizeof own->asked[0]);
+    *strength = own->strength[split];
+    return UWC_OK;
+}
+
+/* Six convolutions in a row. */
+static uwc_graph *six_layers(void) {
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_4d(1, 4, 6, 6));
+    for (int i = 0; i < 6; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "c%d", i);
+        x = put_conv(graph, name, x, (conv_form){4, 4, 1, .pad = 0});
+    }
+    must(uwc_graph_add_output(graph, x));
+    must(uwc_graph_finish(graph));
+    return graph;
+}
+
+static void assert_asked(const oracle *own, int question, int first, int split, int end) {
+    assert_memory_equal(own->asked[question], ((int[]){first, split, end}), 3 * sizeof(int));
+}
+
+/* Units of one layer; c1 joins c0, c2 would be the third of at most two layers, c3 does not want to, c5 joins c4. */
+static void strong_neighbours_merge(void **state) {
+    (void)state;
+    uwc_graph *graph = six_layers();
+    oracle own = {.strength = {0, 0.9, 0.9, UWC_STRONG_INTERACTION, 0.1, 0.21}, .fails_at = -1};
+    uwc_partition *partition;
+    must(uwc_partition_create_merged(graph, 1, &(uwc_interaction){&own, answer}, &partition));
+    check(graph, partition);
+    assert_int_equal(partition->n_units, 4);
+    const int layers[] = {2, 1, 1, 2};
+    for (int u = 0; u < 4; u++) {
+        assert_int_equal(partition->unit[u].n_layers, layers[u]);
+    }
+    assert_int_equal(own.n_asked, 4);
+    assert_asked(&own, 0, 0, 1, 2);
+    assert_asked(&own, 1, 2, 3, 4);
+    assert_asked(&own, 2, 3, 4, 5);
+    assert_asked(&own, 3, 4, 5, 6);
+    uwc_partition_destroy(&partition);
+    own = (oracle){.strength = {0, 0, 0.9, 0, 0.9}, .fails_at = -1}; /* pairs of layers, and up to four together */
+    must(uwc_partition_create_merged(graph, 2, &(uwc_interaction){&own, answer}, &partition));
+    assert_int_equal(partition->n_units, 2);
+    assert_int_equal(own.n_asked, 1);
+    assert_asked(&own, 0, 0, 2, 4);
+    uwc_partition_destroy(&partition);
+    own = (oracle){.fails_at = 2};
+    assert_int_equal(uwc_partition_create_merged(graph, 1, &(uwc_interaction){&own, answer}, &partition), UWC_E_INTERRUPTED);
+    assert_null(partition);
+    uwc_graph_destroy(&graph);
+}
+
+/* A layer of a dense block reads more than the one in front of it made, all but the first; the end reads the last Concat alone. */
+static void units_with_other_inputs_stay_apart(void **state) {
+    (void)state;
+    uwc_graph *graph = dense_block(4);
+    oracle own = {.fails_at = -1};
+    uwc_partition *partition;
+    must(uwc_partition_create_merged(graph, 3, &(uwc_interaction){&own, answer}, &partition));
+    assert_int_equal(partition->n_units, 6);
+    assert_int_equal(own.n_asked, 2);
+    assert_asked(&own, 0, 0, 1, 3);
+    assert_asked(&own, 1, partition->unit[4].node[0], graph->n_nodes - 1, graph->n_nodes);
+    uwc_partition_destroy(&partition);
+    uwc_graph_destroy(&graph);
+}
+
+static void cuts_make_the_same_units(void **state) {
+    (void)state;
+    uwc_graph *graph = six_layers();
+    uwc_partition *partition = cut(graph, 2), *again;
+    must(uwc_partition_create_cut(graph, (int[]){1, 3, 5}, 3, &again));
+    assert_int_equal(again->n_units, partition->n_units);
+    for (int u = 0; u < 3; u++) {
+        const uwc_unit *a = &partition->unit[u], *b = &again->unit[u];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->n_layers, b->n_layers);
+        assert_memory_equal(a->node, b->node, 2 * sizeof(int));
+        assert_true(a->input[0] == b->input[0] && a->output[0] == b->output[0] && a->work == b->work);
+    }
+    uwc_partition_destroy(&partition);
+    uwc_partition_destroy(&again);
+    assert_int_equal(uwc_partition_create_cut(graph, (int[]){1, 3}, 2, &again), UWC_E_ARG);
+    assert_int_equal(uwc_partition_create_cut(graph, (int[]){3, 1, 5}, 3, &again), UWC_E_ARG);
+    assert_int_equal(uwc_partition_create_cut(graph, (int[]){-1, 5}, 2, &again), UWC_E_ARG);
+    assert_int_equal(uwc_partition_create_cut(graph, NULL, 0, &again), UWC_E_ARG);
+    uwc_graph_destroy(&graph);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_merge_up_to_a_number_of_layers),
@@ -372,6 +472,9 @@ int main(void) {
         cmocka_unit_test(units_are_measured),
         cmocka_unit_test(units_are_named_after_what_their_layers_share),
         cmocka_unit_test(a_layer_of_a_dense_block_is_a_unit),
+        cmocka_unit_test(strong_neighbours_merge),
+        cmocka_unit_test(units_with_other_inputs_stay_apart),
+        cmocka_unit_test(cuts_make_the_same_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 #include "ops_fixture.h"
 
-/* Convolution and Linear: both backends, all forms; set_weights; results known by hand. */
+/* Convolution and Linear: both backends, all forms; where the bias is added; set_weights; results known by hand. */
 
-enum { FORMS = 150 };
+enum { FORMS = 150, LINEAR_FORMS = 60 };
 
 /* groups: 1, some, or as many as channels */
 static void roll_channels(dice *die, int64_t *group, int64_t *inputs, int64_t *outputs) {
@@ -132,20 +132,67 @@ static void conv_runs_at_another_number_of_threads(void **state) {
     strike(&own);
 }
 
+static scene roll_linear(uint64_t seed) {
+    dice die = {.seed = seed};
+    scene own = {.op = uwc_op_make(UWC_OP_LINEAR), .images = roll(&die, 1, 70)};
+    int64_t inputs = roll(&die, 1, 90), outputs = roll(&die, 1, 300);
+    uwc_shape shape = {.rank = (int)roll(&die, 2, 4), .dim = {1, roll(&die, 1, 5), roll(&die, 1, 5), 0}};
+    shape.dim[shape.rank - 1] = inputs;
+    add_input(&own, shape, false);
+    add_input(&own, uwc_shape_2d(outputs, inputs), true);
+    if (roll(&die, 0, 1) == 1) {
+        add_input(&own, uwc_shape_1d(outputs), true);
+    }
+    return own;
+}
+
 static void linear_is_the_reference(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 60; seed++) {
-        dice die = {.seed = seed};
-        scene own = {.op = uwc_op_make(UWC_OP_LINEAR), .images = roll(&die, 1, 70)};
-        int64_t inputs = roll(&die, 1, 90), outputs = roll(&die, 1, 300);
-        uwc_shape shape = {.rank = (int)roll(&die, 2, 4), .dim = {1, roll(&die, 1, 5), roll(&die, 1, 5), 0}};
-        shape.dim[shape.rank - 1] = inputs;
-        add_input(&own, shape, false);
-        add_input(&own, uwc_shape_2d(outputs, inputs), true);
-        if (roll(&die, 0, 1) == 1) {
-            add_input(&own, uwc_shape_1d(outputs), true);
-        }
+    for (uint64_t seed = 0; seed < LINEAR_FORMS; seed++) {
+        scene own = roll_linear(seed);
         compare_backends(&own, seed, 2e-6);
+    }
+}
+
+/* Levels of 4 bits with short scales: sums of products are exact, so all that is rounded is the addition of the bias. The reference, which
+ * adds in double and rounds once, gives the same numbers. */
+static void check_exact(scene own, uint64_t seed) {
+    build(&own, seed);
+    uwc_tensor *x = own.tensor[0], *w = own.tensor[1];
+    int64_t per_row = uwc_shape_per_image(w->shape);
+    for (int64_t i = 0; i < uwc_shape_count(x->shape); i++) {
+        x->f32[i] = 37 / 256.0f * (float)uwc_rng_below(seed, 20, (uint64_t)i, 16);
+    }
+    for (int64_t i = 0; i < uwc_shape_count(w->shape); i++) {
+        w->f32[i] = (float)(33 + i / per_row % 31) / 2048 * (float)(uwc_rng_below(seed, 21, (uint64_t)i, 16) - 8);
+    }
+    uwc_tensor *reference = run_backend(&own, UWC_BACKEND_REFERENCE), *fast = run_backend(&own, UWC_BACKEND_FAST);
+    assert_close(&own, fast, reference, 0);
+    uwc_tensor_destroy(&reference);
+    uwc_tensor_destroy(&fast);
+    strike(&own);
+}
+
+static void the_bias_comes_last(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < FORMS; seed++) {
+        check_exact(roll_conv(seed), seed);
+    }
+    for (uint64_t seed = 0; seed < LINEAR_FORMS; seed++) {
+        check_exact(roll_linear(seed), seed);
+    }
+    scene linear = {.op = uwc_op_make(UWC_OP_LINEAR), .images = 70}; /* so many inputs that their sum is made of several */
+    add_input(&linear, uwc_shape_2d(1, 1000), false);
+    add_input(&linear, uwc_shape_2d(300, 1000), true);
+    add_input(&linear, uwc_shape_1d(300), true);
+    check_exact(linear, 1);
+    for (int64_t kernel = 1; kernel <= 3; kernel += 2) {
+        scene conv = {.op = uwc_op_make(UWC_OP_CONV), .images = 2};
+        int64_t channels = 1000 / (kernel * kernel);
+        add_input(&conv, uwc_shape_4d(1, channels, 9, 9), false);
+        add_input(&conv, uwc_shape_4d(48, channels, kernel, kernel), true);
+        add_input(&conv, uwc_shape_1d(48), true);
+        check_exact(conv, (uint64_t)kernel);
     }
 }
 
@@ -221,6 +268,7 @@ int main(void) {
         cmocka_unit_test(conv_is_the_reference),
         cmocka_unit_test(conv_of_common_layers_is_the_reference),
         cmocka_unit_test(linear_is_the_reference),
+        cmocka_unit_test(the_bias_comes_last),
         cmocka_unit_test(set_weights_replaces_weights_and_bias),
         cmocka_unit_test(conv_by_hand),
         cmocka_unit_test(conv_is_the_same_at_any_number_of_threads),

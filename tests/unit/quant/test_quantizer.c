@@ -120,8 +120,10 @@ static void apply_works_in_place_and_touches_no_more(void **state) {
     }
 }
 
+/* At the finest lattices clipping brings nothing and the step, which has few significant bits, must be rounded up. */
 static void search_beats_the_whole_range(void **state) {
     (void)state;
+    const double short_step = 1 + 1 / 8.0;
     for (int bits = 2; bits <= 8; bits++) {
         for (family kind = 0; kind < FAMILIES; kind++) {
             float *x = draw_all(kind, (uint64_t)bits, COUNT);
@@ -130,7 +132,7 @@ static void search_beats_the_whole_range(void **state) {
             assert_int_equal(found.bits, bits);
             assert_true(found.zero >= 0 && found.zero < 1 << bits);
             double got = error_of(&found, x, COUNT), simple = error_of(&whole, x, COUNT);
-            assert_true(got <= simple * (1 + 1e-6));
+            assert_true(got <= simple * (bits <= 6 ? 1 + 1e-6 : short_step * short_step));
             if (bits <= 4) {
                 assert_true(got < 0.8 * simple); /* clipping pays where levels are few */
             }

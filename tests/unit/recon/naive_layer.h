@@ -118,7 +118,19 @@ static inline double objective(const layer_case *own, const uwc_weights *weights
     return sum;
 }
 
-/* Levels in range, scales positive, zero points among the levels. */
+/* m 2^e with m < 2^6, less for levels of more than 6 bits. */
+static inline bool is_short(int bits, double scale) {
+    double m = fabs(scale);
+    while (m != floor(m)) {
+        m *= 2;
+    }
+    while (fmod(m, 2) == 0) {
+        m /= 2;
+    }
+    return m < (bits == 8 ? 16 : bits == 7 ? 32 : 64);
+}
+
+/* Levels in range, scales positive and short, zero points among the levels. */
 static inline void check_levels(const uwc_weights *weights, bool asymmetric) {
     int lo, hi;
     uwc_weights_range(weights->bits, &lo, &hi);
@@ -127,6 +139,7 @@ static inline void check_levels(const uwc_weights *weights, bool asymmetric) {
     }
     for (int64_t r = 0; r < weights->rows; r++) {
         assert_true(weights->scale[r] > 0 && isfinite(weights->scale[r]));
+        assert_true(is_short(weights->bits, (double)weights->scale[r]));
         assert_true(weights->zero[r] >= (asymmetric ? lo : 0) && weights->zero[r] <= (asymmetric ? hi : 0));
     }
 }
@@ -217,6 +230,10 @@ static inline double naive_loss(const double *G, int64_t n, const double *w, con
     return sum;
 }
 
+static inline double naive_short(int bits, double scale) {
+    return (double)uwc_scale_shorten(bits, (float)scale);
+}
+
 static inline double naive_scale(const double *G, int64_t n, const double *w, int bits) {
     int lo = -(1 << (bits - 1)), hi = -lo - 1;
     double top = 1e-8, best = INFINITY, scale = 0;
@@ -224,7 +241,7 @@ static inline double naive_scale(const double *G, int64_t n, const double *w, in
         top = fmax(top, fabs(w[i]));
     }
     for (int k = 0; k <= 90; k++) {
-        double s = top * (0.3 + 0.01 * k) / (hi + 0.5), error = 0;
+        double s = naive_short(bits, top * (0.3 + 0.01 * k) / (hi + 0.5)), error = 0;
         for (int64_t i = 0; i < n; i++) {
             double away = clamped(w[i] / s, lo, hi) * s - w[i];
             error += away * away * G[i * n + i];
@@ -307,7 +324,7 @@ static inline double naive_row(const layer_case *own, const naive_metric *m, int
     memcpy(kept, q, (size_t)n * sizeof *q);
     double best = naive_loss(m->G, n, w, q, scale);
     for (int round = 0; round < 6; round++) {
-        scale = naive_refit(m->G, n, w, q, scale);
+        scale = naive_short(bits, naive_refit(m->G, n, w, q, scale));
         naive_descend(m->G, n, w, scale, lo, hi, q);
         double now = naive_loss(m->G, n, w, q, scale);
         if (now < best) {

@@ -155,6 +155,22 @@ static void rounding_gains_by_it(void **state) {
     assert_true(gain / (2 * UNITS) > 0.03);
 }
 
+/* Where the memory is not for all images of a step, they go through in parts. */
+static void small_batches_do_as_well(void **state) {
+    (void)state;
+    uwc_recon_options options = adapting(60, 0.02);
+    options.batch_bytes = 1; /* one image at a time */
+    bench b;
+    bool better;
+    open_bench(inverted_unit, &options, &b);
+    assert_int_equal(b.paths.batch, 1);
+    double before = held_out_error(&b);
+    must(uwc_recon__adapt(&b.paths, &options, &better));
+    assert_true(better);
+    assert_true(held_out_error(&b) < 0.97 * before);
+    close_bench(&b);
+}
+
 static void threads_do_not_show(void **state) {
     (void)state;
     uwc_recon_options options = adapting(20, 0.01);
@@ -175,10 +191,31 @@ static void threads_do_not_show(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+static double work_of(const uwc_recon_options *options, int weight_bits, int activation_bits) {
+    return uwc_recon_learning_work(options, &(uwc_bits){.weight_bits = weight_bits, .activation_bits = activation_bits}, 64, 7);
+}
+
+static void work_counts_the_passes_of_the_steps(void **state) {
+    (void)state;
+    uwc_recon_options options = adapting(30, 0.01);
+    assert_true(work_of(&options, 4, 4) == 30 * 8 * 4 * 7.0 / 64);
+    assert_true(work_of(&options, 3, 32) == work_of(&options, 4, 4));
+    assert_true(work_of(&options, 4, 8) == 0 && work_of(&options, 8, 32) == 0);
+    options.adapt.when = UWC_ADAPT_ALWAYS;
+    assert_true(work_of(&options, 8, 32) > 0);
+    options.adapt.when = UWC_ADAPT_OFF;
+    assert_true(work_of(&options, 2, 2) == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(held_out_images_come_closer), cmocka_unit_test(what_is_worse_is_undone), cmocka_unit_test(what_is_settled_stays),
-        cmocka_unit_test(rounding_gains_by_it),        cmocka_unit_test(threads_do_not_show),
+        cmocka_unit_test(held_out_images_come_closer),
+        cmocka_unit_test(what_is_worse_is_undone),
+        cmocka_unit_test(what_is_settled_stays),
+        cmocka_unit_test(rounding_gains_by_it),
+        cmocka_unit_test(small_batches_do_as_well),
+        cmocka_unit_test(threads_do_not_show),
+        cmocka_unit_test(work_counts_the_passes_of_the_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 /* Some rows with their metric; the last three lanes are padding. */
 typedef struct lattice {
     layer_case own;
+    int bits;
     uwc_metric metric;
     double *G; /* [n,n] in the order of rounding */
     uwc_lanes lanes;
@@ -32,7 +33,7 @@ static void set_lane(lattice *out, int64_t l, int bits) {
 }
 
 static lattice new_lattice(uint64_t seed, int64_t n, int64_t count, int bits) {
-    lattice out = {.own = random_case(seed, 4 * n + 20, n, count - PADDING), .lanes = {.count = count}};
+    lattice out = {.own = random_case(seed, 4 * n + 20, n, count - PADDING), .bits = bits, .lanes = {.count = count}};
     must(uwc_recon__metric(n, out.own.A, 0.01, &out.metric));
     naive_metric m = naive_retarget(&out.own, 0.01);
     out.G = new_doubles(n * n);
@@ -236,20 +237,21 @@ static void check_refit(lattice *own) {
     must(uwc_recon__round(&own->metric, &own->lanes));
     must(uwc_recon__descend(&own->metric, &own->lanes));
     memcpy(before, own->lanes.scale, sizeof before);
-    uwc_recon__refit(&own->metric, &own->lanes);
+    uwc_recon__refit(&own->metric, own->bits, &own->lanes);
     int refitted = 0;
     for (int64_t l = 0; l < own->lanes.count; l++) {
         read_lane(own, own->lanes.target, l, w);
         read_lane(own, own->lanes.level, l, q);
-        double wanted = naive_refit(own->G, n, w, q, (double)before[l]);
-        assert_true(fabs((double)own->lanes.scale[l] / wanted - 1) < 1e-4);
+        double wanted = naive_refit(own->G, n, w, q, (double)before[l]), found = (double)own->lanes.scale[l];
+        assert_true(is_short(own->bits, found));
+        assert_true(found == naive_short(own->bits, wanted * (1 + 1e-4)) || found == naive_short(own->bits, wanted * (1 - 1e-4)));
         refitted += own->lanes.scale[l] != before[l];
         assert_true(l < own->own.rows || own->lanes.scale[l] == 1); /* padding: all levels are zero */
         if (l < own->own.rows) {
             assert_true(loss_of(own, l) <= own->lanes.loss[l] * (1 + 1e-5));
         }
     }
-    assert_true(n < 7 || refitted > own->own.rows / 2);
+    assert_true(n < 7 || refitted > 0); /* a short scale often stays the best one */
     uwc_free(&w);
     uwc_free(&q);
 }
@@ -272,7 +274,7 @@ static void scales_stay_positive(void **state) {
     }
     float before[UWC_MOST_LANES];
     memcpy(before, own.lanes.scale, sizeof before);
-    uwc_recon__refit(&own.metric, &own.lanes);
+    uwc_recon__refit(&own.metric, own.bits, &own.lanes);
     assert_memory_equal(own.lanes.scale, before, sizeof before);
     free_lattice(&own);
 }

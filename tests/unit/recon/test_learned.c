@@ -219,11 +219,12 @@ static void a_stop_ends_the_descent(void **state) {
 static void work_counts_the_passes_of_the_iterations(void **state) {
     (void)state;
     const uwc_recon_options nearest = learning(UWC_METHOD_NEAREST, 100), second = learning(UWC_METHOD_SECOND_ORDER, 100);
-    assert_true(uwc_recon_learning_work(&nearest, 64, 7) == 0 && uwc_recon_learning_work(&second, 64, 7) == 0);
+    const uwc_bits bits = {.weight_bits = 4, .activation_bits = 4};
+    assert_true(uwc_recon_learning_work(&nearest, &bits, 64, 7) == 0 && uwc_recon_learning_work(&second, &bits, 64, 7) == 0);
     for (int m = 0; m < METHODS; m++) {
         const uwc_recon_options options = learning(methods[m], 100);
         double wanted = 100 * 32 * 4 * 7.0 / 64 * (methods[m] == UWC_METHOD_BRECQ ? 1.25 : 1);
-        assert_true(fabs(uwc_recon_learning_work(&options, 64, 7) / wanted - 1) < 1e-12);
+        assert_true(fabs(uwc_recon_learning_work(&options, &bits, 64, 7) / wanted - 1) < 1e-12);
     }
 }
 

@@ -74,9 +74,10 @@ static int64_t measured(const uwc_graph *unit, const uwc_recon_options *options,
     return bytes;
 }
 
-static void estimate_holds(uwc_graph *unit, int64_t batch_bytes) {
+static void estimate_holds(uwc_graph *unit, int64_t batch_bytes, uwc_adapt_options adapt) {
     const int64_t slack = (int64_t)8 << 20; /* small blocks, code, stacks */
-    const uwc_recon_options options = options_of(batch_bytes);
+    uwc_recon_options options = options_of(batch_bytes);
+    options.adapt = adapt;
     with_bits(unit, 4, 4);
     field images = new_field(unit, IMAGES, 1, 0.05);
     uwc_recon_need need;
@@ -93,12 +94,17 @@ static void estimate_holds(uwc_graph *unit, int64_t batch_bytes) {
 
 static void matrices_are_counted(void **state) {
     (void)state;
-    estimate_holds(wide_layer(), 1 << 20);
+    estimate_holds(wide_layer(), 1 << 20, (uwc_adapt_options){0});
 }
 
 static void activations_are_counted(void **state) {
     (void)state;
-    estimate_holds(large_maps(), 32 << 20);
+    estimate_holds(large_maps(), 32 << 20, (uwc_adapt_options){0});
+}
+
+static void descent_is_counted(void **state) {
+    (void)state;
+    estimate_holds(large_maps(), 32 << 20, (uwc_adapt_options){.when = UWC_ADAPT_ALWAYS, .steps = 1, .batch = 16, .rate = 0.01});
 }
 #endif
 
@@ -143,6 +149,7 @@ int main(void) {
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(matrices_are_counted),
         cmocka_unit_test(activations_are_counted),
+        cmocka_unit_test(descent_is_counted),
 #endif
         cmocka_unit_test(very_wide_layers_are_named),
         cmocka_unit_test(smaller_batches_need_less_and_images_do_not_matter),

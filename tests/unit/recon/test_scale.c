@@ -32,6 +32,7 @@ static void the_range_search_is_the_grid(void **state) {
             assert_int_equal(zero, 0);
             double best = rounding_error(w, g, n, bits, naive_scale(G, n, w, bits));
             double tolerance = 1e-12 * g[0]; /* a scale is rounded to float32 */
+            assert_true(is_short(bits, scale));
             assert_true(rounding_error(w, g, n, bits, scale) <= best * (1 + 1e-4) + tolerance);
         }
     }
