@@ -74,7 +74,7 @@ static uwc_status read_images(const uwc_stream *stream, int input, bool quantize
     return UWC_OK;
 }
 
-static uwc_status load(uwc_paths *p, bool quantized, uwc_images images) {
+uwc_status uwc_recon__paths_read(uwc_paths *p, bool quantized, uwc_images images) {
     for (int i = 0; i < p->unit->n_inputs; i++) {
         uwc_tensor *view = quantized ? &p->view_quantized[i] : &p->view_float[i];
         *view = uwc_tensor_images(quantized ? p->from_quantized[i] : p->from_float[i], 0, images.count);
@@ -88,9 +88,9 @@ uwc_status uwc_recon__paths_load(uwc_paths *p, uwc_images images, bool want_floa
         UWC_TRY(p->stream->poll(p->stream->self));
     }
     if (want_float) {
-        UWC_TRY(load(p, false, images));
+        UWC_TRY(uwc_recon__paths_read(p, false, images));
     }
-    return want_quantized ? load(p, true, images) : UWC_OK;
+    return want_quantized ? uwc_recon__paths_read(p, true, images) : UWC_OK;
 }
 
 uwc_status uwc_recon__paths_run(uwc_paths *p, uwc_exec *exec, bool quantized, const int *fetch, int n, const uwc_tensor **fetched) {

@@ -204,6 +204,8 @@ void uwc_recon__paths_close(uwc_paths *paths);
 uwc_status uwc_recon__paths_adapted(uwc_paths *paths, const uwc_recon_options *options) UWC_MUST_USE;
 /* Reads the inputs of some images, at most a batch, for the paths asked for. */
 uwc_status uwc_recon__paths_load(uwc_paths *paths, uwc_images images, bool want_float, bool want_quantized) UWC_MUST_USE;
+/* The same for one path, without a poll of the stream, which may take its time. */
+uwc_status uwc_recon__paths_read(uwc_paths *paths, bool quantized, uwc_images images) UWC_MUST_USE;
 /* Runs a path on the loaded batch; `exec` is one of the two, or one for another graph with the unit's inputs. */
 uwc_status uwc_recon__paths_run(uwc_paths *paths, uwc_exec *exec, bool quantized, const int *fetch, int n,
                                 const uwc_tensor **fetched) UWC_MUST_USE;

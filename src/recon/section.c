@@ -21,10 +21,15 @@ static uwc_status read_images(void *self, int input, bool quantized, int64_t fir
     const uwc_images images = {.first = first, .step = 1, .count = out->shape.dim[0]};
     const uwc_tensor *x;
     UWC_CHECK(input == 0, UWC_E_INTERNAL, "input %d of a layer", input);
-    UWC_TRY(uwc_recon__paths_load(around, images, !quantized, quantized));
+    UWC_TRY(uwc_recon__paths_read(around, quantized, images));
     UWC_TRY(uwc_recon__paths_run(around, quantized ? around->run_quantized : around->run_float, quantized, &section->in, 1, &x));
     memcpy(out->f32, x->f32, uwc_tensor_bytes(out));
     return UWC_OK;
+}
+
+static uwc_status poll_around(void *self) {
+    const uwc_stream *stream = ((uwc_section *)self)->around->stream;
+    return stream->poll == NULL ? UWC_OK : stream->poll(stream->self);
 }
 
 uwc_status uwc_recon__section_graph(const uwc_graph *unit, int index, uwc_graph **out) {
@@ -37,7 +42,7 @@ uwc_status uwc_recon__section_graph(const uwc_graph *unit, int index, uwc_graph 
 uwc_status uwc_recon__section_open(uwc_paths *around, int index, const uwc_recon_options *options, uwc_section *out) {
     *out = (uwc_section){.around = around, .in = around->unit->node[index].in[0]};
     UWC_TRY(uwc_recon__section_graph(around->unit, index, &out->graph));
-    out->stream = (uwc_stream){.self = out, .images = around->stream->images, .read = read_images};
+    out->stream = (uwc_stream){.self = out, .images = around->stream->images, .read = read_images, .poll = poll_around};
     UWC_TRY(uwc_recon__paths_open(out->graph, options, &out->stream, &out->paths));
     uwc_graph *quantized = out->paths.quantized;
     quantized->value[quantized->input[0]].quantizer = around->quantized->value[out->in].quantizer;

@@ -23,12 +23,12 @@ cmp -s "$scratch/prefix/model.onnx" "$scratch/float/model.onnx" && fail "prefix 
 # The methods that learn.
 for method in adaround brecq qdrop; do
     reference=$scratch/$method
-    learn="reconstruct.method=$method reconstruct.iterations=100 quantize.weight_bits=3"
+    learn="reconstruct.method=$method reconstruct.iterations=60 quantize.weight_bits=3"
     # shellcheck disable=SC2086 # words
     "$driver" run "$inputs" "$reference" $learn >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "reference $method"; }
     for n in 2 3; do
         # shellcheck disable=SC2086 # words
-        ranks $n run "$inputs" "$scratch/out" $learn reconstruct.input=prefix run.threads=$n
+        ranks $n run "$inputs" "$scratch/out" $learn
         expect_status 0 "$method, $n ranks"
         same_results "$reference" "$scratch/out" "$method, $n ranks"
         rm -rf "$scratch/out"

@@ -102,7 +102,9 @@ static void a_stop_of_the_stream_goes_through(void **state) {
     must(uwc_tensor_activation(uwc_shape_batch(unit->value[unit->input[0]].shape, 1), &got));
     images.stop_at = images.calls;
     images.stop = UWC_E_INTERRUPTED;
-    must_fail(section.stream.read(section.stream.self, 0, true, 0, got), UWC_E_INTERRUPTED, "stopped in poll");
+    must_fail(section.stream.read(section.stream.self, 0, true, 0, got), UWC_E_INTERRUPTED, "stopped in read");
+    images.stop_at = images.calls;
+    must_fail(section.stream.poll(section.stream.self), UWC_E_INTERRUPTED, "stopped in poll");
     uwc_tensor_destroy(&got);
     uwc_recon__section_close(&section);
     uwc_recon__paths_close(&paths);
