@@ -6,7 +6,7 @@ cat >c.yaml <<END
 model: $data/model.onnx
 data: {calibration: $data/calibration.h5, samples: 32, preprocess: {mean: 0.5, std: 0.25}}
 quantize: {weight_bits: 3, activation_bits: 4}
-reconstruct: {adapt: {steps: 0}}
+reconstruct: {adapt: {when: off}}
 END
 expect 0 "$program" run c.yaml -o a -q
 cp a/journal.jsonl journal
