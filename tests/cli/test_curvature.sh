@@ -33,7 +33,8 @@ refuse "the phase solve comes first" inspect a --curvature
 refuse "has no option --curvature" run c.yaml --curvature
 # units that interact are joined: fewer of them, the same with two ranks, kept by a resume, and looked at like others
 expect 0 "$program" run c.yaml -o b -q --set units.rule=curvature
-[ "$(grep -c '"segment"' b/plan.json)" = 3 ] || complain "not three units"
+units=$(grep -c '"segment"' b/plan.json)
+[ "$units" -lt 5 ] || complain "no units are joined"
 grep -q '"cuts"' b/plan.json || complain "plan.json does not hold the cuts"
 expect 0 mpirun -n 2 "$program" run c.yaml -o b2 -q --set units.rule=curvature
 cmp -s b/plan.json b2/plan.json && cmp -s b/model.onnx b2/model.onnx || complain "two ranks give other bytes"
@@ -42,7 +43,7 @@ rm b/units/001.h5
 expect 0 "$program" run c.yaml -o b -q --set units.rule=curvature --resume
 cmp -s joined.onnx b/model.onnx || complain "resumed bytes differ"
 expect 0 "$program" inspect b --curvature
-[ "$(grep -c ' %$' "$scratch/out")" = 3 ] || complain "not one row for each of three units"
+[ "$(grep -c ' %$' "$scratch/out")" = "$units" ] || complain "not one row for each of $units units"
 refuse "units.rule" run c.yaml -o b -q --resume
 # rank 0 alone looks at images; all end when it cannot
 expect 2 mpirun -n 2 "$program" run c.yaml -o none -q --set units.rule=curvature --set data.calibration=none.h5
