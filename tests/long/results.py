@@ -26,6 +26,7 @@ METHODS = {  # column: settings
 }
 STEPS = {  # what is left out or put in: settings
     "as it is": {},
+    "not adapted (`reconstruct.adapt=off`)": {"reconstruct_adapt": "off"},
     "ridge 0.01 for all layers (`reconstruct.ridge=0.01`)": {"reconstruct_ridge": 0.01},
     "no equalisation (`reconstruct.equalise=none`)": {"reconstruct_equalise": "none"},
     "layer targets (`reconstruct.target=layer`)": {"reconstruct_target": "layer"},
