@@ -36,6 +36,26 @@ uwc_status uwc_comm_gather(uwc_comm *comm, int root, const void *data, size_t by
 /* Largest value over the ranks. Collective. */
 uwc_status uwc_comm_max(uwc_comm *comm, int64_t mine, int64_t *out) UWC_MUST_USE;
 
+/* ---- when ranks may die ------------------------------------------------------------------------------------------------------- */
+
+/* How long a rank waits for another one that should answer at once, seconds (default 300). Local. */
+void uwc_comm_set_patience(uwc_comm *comm, double seconds);
+double uwc_comm_patience(const uwc_comm *comm);
+/* From here on no call involves all ranks at the level of MPI: uwc_comm_agree goes through rank 0, which leaves out ranks that are lost, or
+ * silent for longer than the patience; the other collective calls of this header are errors (INTERNAL). Every rank calls it at the same
+ * place. Local. */
+void uwc_comm_loosen(uwc_comm *comm);
+bool uwc_comm_is_loose(const uwc_comm *comm);
+/* Rank 0: nothing is sent to a lost rank, nobody waits for it, until it is heard of again. Local. */
+void uwc_comm_lose(uwc_comm *comm, int rank);
+void uwc_comm_find(uwc_comm *comm, int rank);
+bool uwc_comm_is_lost(const uwc_comm *comm, int rank);
+
+/* Sends mine [count] to `peer` and receives its `theirs` [count], which has the same `round` there. `poll` is called now and then while it
+ * waits; another status than OK ends the wait with it. Waits as long as it takes. Local (both ranks). */
+uwc_status uwc_comm_swap(uwc_comm *comm, int peer, int round, const double *mine, double *theirs, int64_t count,
+                         uwc_status (*poll)(void *self), void *self) UWC_MUST_USE;
+
 /* Typed frames between two ranks: `kind` is the caller's, the payload any length (pieces below 2 GiB). */
 typedef struct uwc_frame {
     int peer; /* sender on receipt, destination when sent */
@@ -45,10 +65,11 @@ typedef struct uwc_frame {
     size_t bytes;
 } uwc_frame;
 
-/* Sends a frame; returns when `payload` may be reused. Local (point to point). */
+/* Sends a frame; returns when `payload` may be reused: at once without one, else when the receiver has taken it. Nothing is sent to a lost
+ * rank. Errors: COMM (the receiver is silent for longer than the patience). Local (point to point). */
 uwc_status uwc_comm_send(uwc_comm *comm, const uwc_frame *frame) UWC_MUST_USE;
 /* Receives the next frame from `peer` (-1: any). Waits without spinning, at most `seconds` (< 0: forever); *got says whether one came.
- * Local (point to point). */
+ * Errors: COMM (its sender is silent in the middle of it for longer than the patience; out->peer says who). Local (point to point). */
 uwc_status uwc_comm_receive(uwc_comm *comm, int peer, double seconds, uwc_frame *out, bool *got) UWC_MUST_USE;
 void uwc_frame_clear(uwc_frame *frame);
 

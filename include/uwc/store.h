@@ -48,6 +48,8 @@ typedef struct uwc_cache uwc_cache;
  * to nearest, ties to even); both are read. The folder is made. Local. */
 uwc_status uwc_cache_open(const char *folder, uwc_dtype dtype, uwc_cache **out) UWC_MUST_USE;
 void uwc_cache_close(uwc_cache **cache);
+/* What is not in the cache's own folder is read from this one: activations that several caches share. Local. */
+uwc_status uwc_cache_read_below(uwc_cache *cache, const char *folder) UWC_MUST_USE;
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard);
 /* Writer of one shard: images arrive in order as float32, then publish. Layout in the file is that in memory. Errors of append: VALUE
  * (beyond float16). Local. */

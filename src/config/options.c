@@ -74,7 +74,11 @@ static const uwc_option table[] = {
     {"run.ops", CHOICE("fast|ref"), .fallback = "fast", RESULT, .help = "operators: the fast ones, or plain loops to compare with"},
     {"run.isa", CHOICE("auto|sse41|avx|avx2|avx512_core"), .fallback = "auto",
      .help = "best instruction set that the fast operators use; results differ between sets in the last digits"},
-    {"run.unit_deadline", REAL(0, 1e9), .fallback = "0", .help = "seconds after which a unit is given to another worker; 0: never"},
+    {"run.team", CHOICE("auto|1|2|4|8|16"), .fallback = "auto",
+     .help = "ranks that share the samples of one unit; auto: as many as have nothing else to do, where it pays"},
+    {"run.unit_deadline", REAL(0, 1e9), .fallback = "0",
+     .help = "seconds after which a silent rank's unit is given to another, twice that at each further try; 0: far beyond its estimated cost"},
+    {"run.patience", REAL(0.1, 1e9), .fallback = "300", .help = "seconds after which a rank that should answer at once counts as dead"},
 };
 enum { ROWS = (int)(sizeof table / sizeof table[0]) };
 

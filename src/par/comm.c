@@ -27,21 +27,31 @@ uwc_status uwc_par_start(int *argc, char ***argv, uwc_comm **out) {
     uwc_comm *comm;
     UWC_TRY(uwc_calloc(1, sizeof *comm, &comm));
     comm->piece = UWC_PAR_PIECE;
-    uwc_status st = uwc_par__check(MPI_Comm_dup(MPI_COMM_WORLD, &comm->world), "MPI_Comm_dup");
+    comm->patience = UWC_PAR_PATIENCE;
+    MPI_Comm_size(MPI_COMM_WORLD, &comm->size);
+    MPI_Comm_rank(MPI_COMM_WORLD, &comm->rank);
+    uwc_status st = uwc_calloc(comm->size, 1, &comm->lost);
+    if (st == UWC_OK) {
+        st = uwc_par__check(MPI_Comm_dup(MPI_COMM_WORLD, &comm->world), "MPI_Comm_dup");
+    }
     if (st != UWC_OK) {
+        uwc_free(&comm->lost);
         uwc_free(&comm);
         return st;
     }
     MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(comm->world, &comm->rank);
-    MPI_Comm_size(comm->world, &comm->size);
     *out = comm;
     return UWC_OK;
 }
 
 void uwc_par_stop(uwc_comm **comm) {
     if (*comm != NULL) {
-        MPI_Comm_free(&(*comm)->world);
+        uwc_par__collect(*comm);
+        if (!(*comm)->loose) { /* else a rank may be missing, and MPI frees it when it ends */
+            MPI_Comm_free(&(*comm)->world);
+        }
+        uwc_free(&(*comm)->parcel);
+        uwc_free(&(*comm)->lost);
         uwc_free(comm);
     }
     int started = 0, stopped = 0;
@@ -65,11 +75,17 @@ int uwc_comm_size(const uwc_comm *comm) {
     return comm->size;
 }
 
+static uwc_status check_tight(const uwc_comm *comm, const char *what) {
+    UWC_CHECK(!comm->loose, UWC_E_INTERNAL, "a %s where ranks may be missing", what);
+    return UWC_OK;
+}
+
 uwc_status uwc_comm_barrier(uwc_comm *comm) {
     MPI_Request request;
     if (comm->size == 1) {
         return UWC_OK;
     }
+    UWC_TRY(check_tight(comm, "barrier"));
     UWC_TRY(uwc_par__check(MPI_Ibarrier(comm->world, &request), "barrier"));
     return uwc_par__wait(&request, "barrier");
 }
@@ -88,6 +104,9 @@ static uwc_status broadcast_pieces(uwc_comm *comm, int root, char *data, size_t 
 uwc_status uwc_comm_agree(uwc_comm *comm, uwc_status mine) {
     if (comm->size == 1) {
         return mine;
+    }
+    if (comm->loose) {
+        return uwc_par__agree_loose(comm, mine);
     }
     int bid = mine == UWC_OK ? comm->size : comm->rank, first = comm->size;
     MPI_Request request;
@@ -186,6 +205,7 @@ uwc_status uwc_comm_max(uwc_comm *comm, int64_t mine, int64_t *out) {
     if (comm->size == 1) {
         return UWC_OK;
     }
+    UWC_TRY(check_tight(comm, "maximum"));
     UWC_TRY(uwc_par__check(MPI_Iallreduce(&mine, out, 1, MPI_INT64_T, MPI_MAX, comm->world, &request), "maximum"));
     return uwc_par__wait(&request, "maximum");
 }

@@ -21,16 +21,17 @@ static uwc_status check_peer(const uwc_comm *comm, int peer) {
 
 uwc_status uwc_comm_send(uwc_comm *comm, const uwc_frame *frame) {
     UWC_TRY(check_peer(comm, frame->peer));
+    if (uwc_comm_is_lost(comm, frame->peer)) {
+        return UWC_OK;
+    }
     frame_header header = {.magic = FRAME_MAGIC, .kind = frame->kind, .bytes = frame->bytes};
     memcpy(header.arg, frame->arg, sizeof header.arg);
-    UWC_TRY(uwc_par__check(MPI_Send(&header, sizeof header, MPI_BYTE, frame->peer, UWC_PAR_TAG_HEADER, comm->world), "send"));
+    UWC_TRY(uwc_par__post(comm, frame->peer, UWC_PAR_TAG_HEADER, &header, sizeof header));
     if (frame->bytes == 0) {
         return UWC_OK;
     }
     char go = 0;
-    MPI_Request request;
-    UWC_TRY(uwc_par__check(MPI_Irecv(&go, 1, MPI_BYTE, frame->peer, UWC_PAR_TAG_GO, comm->world, &request), "send"));
-    UWC_TRY(uwc_par__wait(&request, "send"));
+    UWC_TRY(uwc_par__fetch(comm, frame->peer, UWC_PAR_TAG_GO, &go, 1, NULL, NULL));
     UWC_CHECK(go == 1, UWC_E_COMM, "rank %d has no memory for a frame of %zu bytes", frame->peer, frame->bytes);
     return uwc_par__send_pieces(comm, frame->peer, UWC_PAR_TAG_PAYLOAD, frame->payload, frame->bytes);
 }
@@ -59,7 +60,7 @@ static uwc_status await_header(uwc_comm *comm, int peer, double seconds, int *so
 static uwc_status receive_payload(uwc_comm *comm, uwc_frame *frame) {
     uwc_status st = uwc_calloc((int64_t)frame->bytes + 1, 1, &frame->payload); /* one byte more: text stays terminated */
     char go = st == UWC_OK;
-    UWC_TRY(uwc_par__check(MPI_Send(&go, 1, MPI_BYTE, frame->peer, UWC_PAR_TAG_GO, comm->world), "receive"));
+    UWC_TRY(uwc_par__post(comm, frame->peer, UWC_PAR_TAG_GO, &go, 1));
     UWC_TRY(st);
     return uwc_par__receive_pieces(comm, frame->peer, UWC_PAR_TAG_PAYLOAD, frame->payload, frame->bytes);
 }
@@ -86,6 +87,7 @@ uwc_status uwc_comm_receive(uwc_comm *comm, int peer, double seconds, uwc_frame 
     uwc_status st = out->bytes > 0 ? receive_payload(comm, out) : UWC_OK;
     if (st != UWC_OK) {
         uwc_frame_clear(out);
+        out->peer = source;
         return uwc_error_note(st, "frame of rank %d, %llu bytes", source, (unsigned long long)header.bytes);
     }
     *got = true;

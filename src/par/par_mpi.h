@@ -7,14 +7,32 @@
 
 #include <mpi.h>
 
-/* Longest message handed to MPI, whose counts are int: 1 GiB. */
-#define UWC_PAR_PIECE ((size_t)1 << 30)
+/* Longest message handed to MPI: the copy that a send keeps until it is taken stays small. */
+#define UWC_PAR_PIECE ((size_t)4 << 20)
+
+/* A message that its receiver has not taken: request and buffer live on until it does. */
+typedef struct uwc_par__parcel {
+    MPI_Request request;
+    char *buffer; /* owned */
+} uwc_par__parcel;
 
 struct uwc_comm {
     MPI_Comm world; /* a duplicate of MPI_COMM_WORLD of our own */
     int rank, size;
-    size_t piece; /* UWC_PAR_PIECE; tests make it small */
+    size_t piece;    /* UWC_PAR_PIECE; tests make it small */
+    double patience; /* seconds */
+    bool loose;      /* no collective calls of MPI any more */
+    uint8_t *lost;   /* [size] */
+    int n_lost;
+    int64_t round; /* of the agreements of a loose communicator */
+    uwc_par__parcel *parcel;
+    int64_t n_parcels, parcel_capacity;
 };
+
+#define UWC_PAR_PATIENCE 300.0
+
+/* uwc_comm_agree of a loose communicator. */
+uwc_status uwc_par__agree_loose(uwc_comm *comm, uwc_status mine) UWC_MUST_USE;
 
 /* UWC_OK for MPI_SUCCESS, else COMM with MPI's text behind `what`. Local. */
 uwc_status uwc_par__check(int code, const char *what) UWC_MUST_USE;
@@ -24,12 +42,21 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
 /* Sleeps longer from call to call: 50 us, doubled up to 2 ms. Start with 0. Local. */
 void uwc_par__sleep(long *nanoseconds);
 
-/* `bytes` at `data` to or from `peer`, cut into pieces; both sides have the same length. Blocks busily: only when the other side is there.
- * Local. */
+/* Sends a copy and does not wait until it is taken. Local. */
+uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) UWC_MUST_USE;
+/* Frees the copies that have been taken. Local. */
+void uwc_par__collect(uwc_comm *comm);
+/* Waits for a message of at most comm->patience seconds; what it brings is copied to `data`. `poll` (may be NULL) as in uwc_comm_swap.
+ * Errors: COMM (silence), those of `poll`. Local. */
+uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, uwc_status (*poll)(void *), void *self) UWC_MUST_USE;
+/* `bytes` at `data` to or from `peer`, cut into pieces; both sides have the same length, and the other side is there. Errors: COMM (no
+ * progress for comm->patience seconds). Local. */
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) UWC_MUST_USE;
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) UWC_MUST_USE;
 
 /* Tags of the messages on uwc_comm.world. */
-enum { UWC_PAR_TAG_HEADER = 1, UWC_PAR_TAG_GO, UWC_PAR_TAG_PAYLOAD, UWC_PAR_TAG_GATHER };
+enum { UWC_PAR_TAG_HEADER = 1, UWC_PAR_TAG_GO, UWC_PAR_TAG_PAYLOAD, UWC_PAR_TAG_GATHER, UWC_PAR_TAG_BID, UWC_PAR_TAG_OUTCOME, UWC_PAR_TAG_SWAP };
+/* Swaps have UWC_PAR_SWAPS tags from UWC_PAR_TAG_SWAP on. */
+enum { UWC_PAR_SWAPS = 1 << 14 };
 
 #endif

@@ -1,6 +1,8 @@
-/* Waiting without spinning, and messages longer than MPI's int counts. */
+/* Waiting without spinning, and messages that their receiver may never take: sends are made from copies, receives into buffers of their own,
+ * which outlive a wait that is given up. */
 #include "par_mpi.h"
 
+#include <string.h>
 #include <time.h>
 
 enum { FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
@@ -33,10 +35,126 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) {
     }
 }
 
+/* Until the request is done: busily for a moment, then asleep. */
+static uwc_status await(MPI_Request *request, const char *what, double patience, uwc_status (*poll)(void *), void *self, bool *done) {
+    enum { BUSY_TESTS = 100 };
+    double end = uwc_now() + patience;
+    long delay = 0;
+    *done = false;
+    for (int tests = 0;; tests++) {
+        int now = 0;
+        UWC_TRY(uwc_par__check(MPI_Test(request, &now, MPI_STATUS_IGNORE), what));
+        *done = now != 0;
+        if (*done || (patience >= 0 && uwc_now() > end)) {
+            return UWC_OK;
+        }
+        if (tests >= BUSY_TESTS) {
+            uwc_par__sleep(&delay);
+            UWC_TRY(poll != NULL ? poll(self) : UWC_OK);
+        }
+    }
+}
+
+/* Adopts buffer and request. */
+static uwc_status keep_parcel(uwc_comm *comm, MPI_Request request, char *buffer) {
+    uwc_status st = uwc_grow(&comm->parcel, &comm->parcel_capacity, comm->n_parcels + 1, sizeof *comm->parcel);
+    if (st == UWC_OK) {
+        comm->parcel[comm->n_parcels++] = (uwc_par__parcel){request, buffer};
+    }
+    return st; /* without memory for its entry the buffer stays allocated: MPI may still use it */
+}
+
+void uwc_par__collect(uwc_comm *comm) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < comm->n_parcels; i++) {
+        int done = 0;
+        if (MPI_Test(&comm->parcel[i].request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done) {
+            uwc_free(&comm->parcel[i].buffer);
+        } else {
+            comm->parcel[kept++] = comm->parcel[i];
+        }
+    }
+    comm->n_parcels = kept;
+}
+
+static uwc_status begin_send(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes, MPI_Request *request, char **buffer) {
+    UWC_TRY(uwc_calloc((int64_t)bytes, 1, buffer));
+    memcpy(*buffer, data, bytes);
+    uwc_status st = uwc_par__check(MPI_Isend(*buffer, (int)bytes, MPI_BYTE, peer, tag, comm->world, request), "send");
+    if (st != UWC_OK) {
+        uwc_free(buffer);
+    }
+    return st;
+}
+
+/* What a send leaves: its buffer goes, or stays until the message is taken. */
+static uwc_status end_send(uwc_comm *comm, MPI_Request request, char *buffer, bool done) {
+    if (!done) {
+        return keep_parcel(comm, request, buffer);
+    }
+    uwc_free(&buffer);
+    return UWC_OK;
+}
+
+uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) {
+    MPI_Request request;
+    char *buffer;
+    int done = 0;
+    uwc_par__collect(comm);
+    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &request, &buffer));
+    uwc_status st = uwc_par__check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "send");
+    uwc_status left = end_send(comm, request, buffer, done != 0);
+    return st == UWC_OK ? left : st;
+}
+
+static uwc_status send_piece(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
+    MPI_Request request;
+    char *buffer;
+    bool done;
+    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &request, &buffer));
+    uwc_status st = await(&request, "send", comm->patience, NULL, NULL, &done);
+    bool taken = done;
+    uwc_status left = end_send(comm, request, buffer, done);
+    UWC_TRY(st);
+    UWC_TRY(left);
+    UWC_CHECK(taken, UWC_E_COMM, "rank %d takes no data for %g s", peer, comm->patience);
+    return UWC_OK;
+}
+
+/* A receive that is given up may have begun: its buffer then stays. */
+static uwc_status fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
+                        void *self) {
+    MPI_Request request;
+    char *buffer;
+    bool done = false;
+    UWC_TRY(uwc_calloc((int64_t)bytes, 1, &buffer));
+    uwc_status st = uwc_par__check(MPI_Irecv(buffer, (int)bytes, MPI_BYTE, peer, tag, comm->world, &request), "receive");
+    if (st != UWC_OK) {
+        uwc_free(&buffer);
+        return st;
+    }
+    st = await(&request, "receive", patience, poll, self, &done);
+    if (done) {
+        memcpy(data, buffer, bytes);
+        uwc_free(&buffer);
+        return st;
+    }
+    MPI_Cancel(&request);
+    uwc_status left = keep_parcel(comm, request, buffer);
+    uwc_par__collect(comm);
+    UWC_TRY(st);
+    UWC_TRY(left);
+    return uwc_error_set(UWC_E_COMM, "rank %d is silent for %g s", peer, patience);
+}
+
+uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, uwc_status (*poll)(void *), void *self) {
+    return fetch(comm, peer, tag, data, bytes, comm->patience, poll, self);
+}
+
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
     while (bytes > 0) {
         size_t now = bytes < comm->piece ? bytes : comm->piece;
-        UWC_TRY(uwc_par__check(MPI_Send(data, (int)now, MPI_BYTE, peer, tag, comm->world), "send"));
+        UWC_TRY(send_piece(comm, peer, tag, data, now));
         data += now;
         bytes -= now;
     }
@@ -46,9 +164,35 @@ uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *d
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) {
     while (bytes > 0) {
         size_t now = bytes < comm->piece ? bytes : comm->piece;
-        UWC_TRY(uwc_par__check(MPI_Recv(data, (int)now, MPI_BYTE, peer, tag, comm->world, MPI_STATUS_IGNORE), "receive"));
+        UWC_TRY(uwc_par__fetch(comm, peer, tag, data, now, NULL, NULL));
         data += now;
         bytes -= now;
+    }
+    return UWC_OK;
+}
+
+static uwc_status swap_piece(uwc_comm *comm, int peer, int tag, const double *mine, double *theirs, size_t bytes,
+                             uwc_status (*poll)(void *), void *self) {
+    MPI_Request request;
+    char *buffer;
+    bool done = false;
+    UWC_TRY(begin_send(comm, peer, tag, mine, bytes, &request, &buffer));
+    uwc_status st = fetch(comm, peer, tag, theirs, bytes, -1, poll, self);
+    if (st == UWC_OK) {
+        st = await(&request, "swap", -1, poll, self, &done);
+    }
+    uwc_status left = end_send(comm, request, buffer, done);
+    return st == UWC_OK ? left : st;
+}
+
+uwc_status uwc_comm_swap(uwc_comm *comm, int peer, int round, const double *mine, double *theirs, int64_t count,
+                         uwc_status (*poll)(void *self), void *self) {
+    const int64_t most = (int64_t)(comm->piece / sizeof(double)) > 0 ? (int64_t)(comm->piece / sizeof(double)) : 1;
+    UWC_CHECK(peer >= 0 && peer < comm->size && peer != comm->rank, UWC_E_ARG, "rank %d swaps with %d", comm->rank, peer);
+    for (int64_t at = 0; at < count; at += most) {
+        const int64_t now = count - at < most ? count - at : most;
+        UWC_TRY(swap_piece(comm, peer, UWC_PAR_TAG_SWAP + round % UWC_PAR_SWAPS, mine + at, theirs + at, (size_t)now * sizeof *mine, poll,
+                           self));
     }
     return UWC_OK;
 }

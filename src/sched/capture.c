@@ -134,7 +134,7 @@ static uwc_status ship_shard(capture *c, int shard) {
     UWC_TRY(uwc_sched__scratch_open(c->run->settings.cache, &c->scratch));
     uwc_status st = capture_shard(c, shard, c->scratch.cache);
     for (int i = 0; i < c->plan->n_boundary && st == UWC_OK; i++) {
-        st = uwc_sched__send_shard(c->run->comm, 0, c->scratch.cache, c->plan->boundary[i], false, shard);
+        st = uwc_sched__send_shard(c->run->comm, 0, c->scratch.cache, (uwc_shard_name){.value = c->plan->boundary[i], .shard = shard});
     }
     uwc_sched__scratch_close(&c->scratch);
     return st;
@@ -162,7 +162,7 @@ static int count_missing(const capture *c) {
 /* Collective. */
 static uwc_status capture_all(capture *c) {
     bool first = uwc_comm_rank(c->run->comm) == 0;
-    uwc_status st = is_remote(c) ? UWC_OK : uwc_sched__cache_open(c->run, &c->cache);
+    uwc_status st = is_remote(c) ? UWC_OK : uwc_sched__captured_open(c->run, &c->cache);
     if (st == UWC_OK && first) {
         find_missing(c);
         st = uwc_sched__check_space(c->run->folder, uwc_sched__cache_bytes(c->plan, c->run->settings.cache, c->cache));

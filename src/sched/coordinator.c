@@ -1,379 +1,301 @@
-/* The coordinator: carries out what the scheduler says. A result is published (units/NNN.h5) and then journalled; only then is the unit
- * done. */
+/* The coordinator of solve: units of one run or of several, each a chain of its own, through one farm. A result is published
+ * (units/NNN.h5) and then journalled; only then is the unit done. */
 #include "sched_impl.h"
-#include "scheduler.h"
 
 #include <string.h>
 
-typedef struct coordinator {
-    uwc_run *run;
-    const uwc_plan *plan;
-    uwc_cache *cache;
-    uwc_scheduler *scheduler;
-    double start, *since; /* [workers] when its unit was assigned */
+typedef struct uwc_coordinator {
+    const uwc_chains *chains;
+    double start, *spent; /* [chains] seconds of this session on their units */
     double work_done;     /* of this session */
-    int byes;
-    bool dismissed;     /* the workers were told to stop */
-    uwc_error fatal;    /* ends the phase; status OK: none */
+    double rate;          /* seconds per multiply-add of the slowest unit so far, 0: none yet */
+    int done, total;
     uwc_error given_up; /* the first unit that was given up */
+    uwc_farm farm;
 } coordinator;
 
-static int workers(const coordinator *c) {
-    int size = uwc_comm_size(c->run->comm);
-    return size > 1 ? size - 1 : 1;
+static uwc_run *run_of(const coordinator *c, int task, int *unit) {
+    return c->chains->run[uwc_sched__chain_of(c->chains, task, unit)];
+}
+
+static double work_of(const coordinator *c, int task) {
+    int unit;
+    const uwc_run *run = run_of(c, task, &unit);
+    return run->plan->partition->unit[unit].work * (double)run->plan->images;
+}
+
+static const char *name_of(void *self, int task) {
+    int unit;
+    const uwc_run *run = run_of(self, task, &unit);
+    return run->plan->partition->unit[unit].name;
 }
 
 /* ---- what is told ------------------------------------------------------------------------------------------------------------------- */
 
 static double seconds_left(const coordinator *c) {
     double left = 0;
-    for (int u = 0; u < c->plan->partition->n_units; u++) {
-        uwc_unit_state state = uwc_sched__scheduler_state(c->scheduler, u);
-        left += state == UWC_UNIT_WAITING || state == UWC_UNIT_RUNNING ? c->plan->partition->unit[u].work : 0;
+    for (int t = 0; t < c->total; t++) {
+        uwc_task_state state = uwc_sched__scheduler_state(c->farm.scheduler, t);
+        left += state == UWC_TASK_WAITING || state == UWC_TASK_RUNNING ? work_of(c, t) : 0;
     }
     return c->work_done > 0 ? (uwc_now() - c->start) * left / c->work_done : -1;
 }
 
-static void show(const coordinator *c, int unit, const uwc_unit_result *result, double unit_seconds) {
+static void show(coordinator *c, int task, const uwc_unit_result *result, double unit_seconds) {
     uwc_progress progress = {.phase = UWC_PHASE_SOLVE,
-                             .done = uwc_sched__scheduler_count(c->scheduler, UWC_UNIT_DONE),
-                             .total = c->plan->partition->n_units,
+                             .done = uwc_sched__scheduler_count(c->farm.scheduler, UWC_TASK_DONE),
+                             .total = c->total,
                              .seconds = uwc_now() - c->start,
                              .seconds_left = seconds_left(c),
                              .unit_seconds = unit_seconds};
-    if (unit >= 0) {
-        progress.unit = c->plan->partition->unit[unit].name;
+    if (task >= 0) {
+        progress.unit = name_of(c, task);
         progress.failed = result == NULL;
         progress.nmse_before = result == NULL ? 0 : result->nmse_before;
         progress.nmse_after = result == NULL ? 0 : result->nmse_after;
     }
-    uwc_sched__progress(c->run, &progress);
+    uwc_sched__progress(c->chains->run[0], &progress);
 }
 
 /* ---- what became of a unit ------------------------------------------------------------------------------------------------------------
  */
 
-static void set_fatal(coordinator *c, const uwc_error *error) {
-    if (c->fatal.status == UWC_OK) {
-        c->fatal = *error;
-    }
-    uwc_sched__scheduler_stop(c->scheduler);
+/* Seconds of this session that a chain has taken: by the clock where it is the only one. */
+static double seconds_of(const coordinator *c, int chain) {
+    return c->chains->n == 1 ? uwc_now() - c->start : c->spent[chain];
 }
 
-/* Keeps a failure of the coordinator itself. */
-static void note(coordinator *c, uwc_status st) {
-    if (st != UWC_OK) {
-        uwc_error error = *uwc_error_last();
-        error.status = st;
-        set_fatal(c, &error);
-    }
+static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash, double seconds) {
+    UWC_TRY(uwc_json_set_string(event, "event", "unit"));
+    UWC_TRY(uwc_json_set_int(event, "unit", unit));
+    UWC_TRY(uwc_sched__json_set_hash(event, "hash", hash));
+    UWC_TRY(uwc_json_set_real(event, "unit_seconds", seconds));
+    UWC_TRY(uwc_json_set_string(event, "phase", uwc_phase_name(UWC_PHASE_SOLVE)));
+    return uwc_json_set_real(event, "seconds", seconds_of(c, chain));
 }
 
-static uwc_status record_unit(coordinator *c, int unit, uint64_t hash, double seconds) {
+static uwc_status record_unit(const coordinator *c, int chain, int unit, uint64_t hash, double seconds) {
     uwc_json *event = uwc_json_object();
-    uwc_status st = uwc_json_set_string(event, "event", "unit");
-    if (st == UWC_OK) {
-        st = uwc_json_set_int(event, "unit", unit);
-    }
-    if (st == UWC_OK) {
-        st = uwc_sched__json_set_hash(event, "hash", hash);
-    }
-    if (st == UWC_OK) {
-        st = uwc_json_set_real(event, "unit_seconds", seconds);
-    }
-    if (st == UWC_OK) {
-        st = uwc_json_set_string(event, "phase", uwc_phase_name(UWC_PHASE_SOLVE));
-    }
-    if (st == UWC_OK) {
-        st = uwc_json_set_real(event, "seconds", uwc_now() - c->start);
-    }
+    uwc_status st = fill_event(c, event, chain, unit, hash, seconds);
     if (st != UWC_OK) {
         uwc_json_release(&event);
         return st;
     }
-    return uwc_sched__record(c->run, event);
+    return uwc_sched__record(c->chains->run[chain], event);
 }
 
-static uwc_status publish(coordinator *c, int unit, const char *image, size_t bytes, double seconds) {
+static void learn_rate(coordinator *c, int task, double seconds) {
+    double work = work_of(c, task);
+    c->work_done += work;
+    c->rate = work > 0 && seconds / work > c->rate ? seconds / work : c->rate;
+}
+
+static uwc_status publish(void *self, int task, const uwc_outcome *outcome) {
+    coordinator *c = self;
+    int unit, chain = uwc_sched__chain_of(c->chains, task, &unit);
     char *path;
     uwc_unit_result *result = NULL;
-    UWC_TRY(uwc_sched__unit_path(c->run, unit, &path));
-    uwc_status st = uwc_sched__unit_parse(path, image, bytes, &result);
+    UWC_TRY(uwc_sched__unit_path(c->chains->run[chain], unit, &path));
+    uwc_status st = uwc_sched__unit_parse(path, outcome->image, outcome->bytes, &result);
     if (st == UWC_OK) {
-        st = uwc_file_write(path, image, bytes);
+        st = uwc_file_write(path, outcome->image, outcome->bytes);
     }
     if (st == UWC_OK) {
-        st = record_unit(c, unit, uwc_hash(UWC_HASH_INIT, image, bytes), seconds);
+        c->spent[chain] += outcome->seconds;
+        st = record_unit(c, chain, unit, uwc_hash(UWC_HASH_INIT, outcome->image, outcome->bytes), outcome->seconds);
     }
     if (st == UWC_OK) {
-        c->work_done += c->plan->partition->unit[unit].work;
-        show(c, unit, result, seconds);
+        learn_rate(c, task, outcome->seconds);
+        show(c, task, result, outcome->seconds);
     }
     uwc_unit_result_destroy(&result);
     uwc_free(&path);
     return st;
 }
 
-static void on_solved(coordinator *c, int worker, int unit, const char *image, size_t bytes, double seconds) {
-    if (uwc_sched__scheduler_solved(c->scheduler, worker, unit)) {
-        note(c, publish(c, unit, image, bytes, seconds));
-    }
-}
-
-/* Failures that another try or another unit would meet again: they end the phase. */
-static bool is_fatal(uwc_status st) {
-    return st != UWC_E_MATH && st != UWC_E_NOMEM && st != UWC_E_LIBRARY && st != UWC_E_VALUE && st != UWC_E_SHAPE;
-}
-
-static uwc_status record_failure(coordinator *c, int unit, const char *text) {
+static uwc_status record_failure(void *self, int task, const uwc_error *error) {
+    coordinator *c = self;
+    int unit;
+    uwc_run *run = run_of(c, task, &unit);
+    c->given_up = c->given_up.status == UWC_OK ? *error : c->given_up;
+    show(c, task, NULL, 0);
     uwc_json *event = uwc_json_object();
     uwc_status st = uwc_json_set_string(event, "event", "failed");
     if (st == UWC_OK) {
         st = uwc_json_set_int(event, "unit", unit);
     }
     if (st == UWC_OK) {
-        st = uwc_json_set_string(event, "error", text);
+        st = uwc_json_set_string(event, "error", error->text);
     }
     if (st != UWC_OK) {
         uwc_json_release(&event);
         return st;
     }
-    return uwc_sched__record(c->run, event);
+    return uwc_sched__record(run, event);
 }
 
-static void on_failed(coordinator *c, int worker, int unit, const uwc_error *error) {
-    bool given_up = uwc_sched__scheduler_failed(c->scheduler, worker, unit);
-    if (is_fatal(error->status)) {
-        set_fatal(c, error);
-    } else if (!given_up) {
-        uwc_log_line(c->run->log, UWC_LOG_INFO, "%s (is tried again)", error->text);
-    } else {
-        if (c->given_up.status == UWC_OK) {
-            c->given_up = *error;
-        }
-        show(c, unit, NULL, 0);
-        note(c, record_failure(c, unit, error->text));
-    }
-}
+/* ---- files of units where ranks share none -------------------------------------------------------------------------------------- */
 
-/* ---- worker ranks
- * ------------------------------------------------------------------------------------------------------------------------ */
-
-static int count_files(const coordinator *c, int unit) {
-    const uwc_unit *at = &c->plan->partition->unit[unit];
-    int shards = 0, files = 0;
+static int64_t count_files(void *self, int task, int rank) {
+    const coordinator *c = self;
+    (void)rank;
+    int unit;
+    const uwc_plan *plan = run_of(c, task, &unit)->plan;
+    const uwc_unit *at = &plan->partition->unit[unit];
+    int64_t shards = 0, files = 0;
     for (int shard = 0; shard < UWC_SHARDS; shard++) {
-        shards += uwc_sched__shard_images(c->plan, shard) > 0;
+        shards += uwc_sched__shard_images(plan, shard) > 0;
     }
     for (int i = 0; i < at->n_inputs; i++) {
-        files += uwc_sched__reads_quantized(c->plan, unit, at->input[i]) ? 2 * shards : shards;
+        files += uwc_sched__reads_quantized(plan, unit, at->input[i]) ? 2 * shards : shards;
     }
     return files;
 }
 
-static uwc_status send_files(coordinator *c, int peer, int unit) {
-    const uwc_unit *at = &c->plan->partition->unit[unit];
+static uwc_status send_files(void *self, int task, int rank) {
+    const coordinator *c = self;
+    int unit, chain = uwc_sched__chain_of(c->chains, task, &unit);
+    const uwc_run *run = c->chains->run[chain];
+    const uwc_unit *at = &run->plan->partition->unit[unit];
     for (int i = 0; i < at->n_inputs; i++) {
         for (int shard = 0; shard < UWC_SHARDS; shard++) {
-            if (uwc_sched__shard_images(c->plan, shard) == 0) {
+            const uwc_shard_name name = {.chain = chain, .value = at->input[i], .shard = shard};
+            if (uwc_sched__shard_images(run->plan, shard) == 0) {
                 continue;
             }
-            UWC_TRY(uwc_sched__send_shard(c->run->comm, peer, c->cache, at->input[i], false, shard));
-            if (uwc_sched__reads_quantized(c->plan, unit, at->input[i])) {
-                UWC_TRY(uwc_sched__send_shard(c->run->comm, peer, c->cache, at->input[i], true, shard));
+            UWC_TRY(uwc_sched__send_shard(run->comm, rank, c->chains->cache[chain], name));
+            if (uwc_sched__reads_quantized(run->plan, unit, at->input[i])) {
+                uwc_shard_name quantized = name;
+                quantized.quantized = true;
+                UWC_TRY(uwc_sched__send_shard(run->comm, rank, c->chains->cache[chain], quantized));
             }
         }
     }
     return UWC_OK;
 }
 
-static uwc_status send_unit(coordinator *c, int worker, int unit) {
-    int peer = worker + 1, files = c->run->settings.message ? count_files(c, unit) : 0;
-    c->since[worker] = uwc_now();
-    UWC_TRY(uwc_sched__tell(c->run->comm, peer, UWC_MESSAGE_UNIT, unit, files));
-    return files > 0 ? send_files(c, peer, unit) : UWC_OK;
-}
-
-static uwc_status handle(coordinator *c, const uwc_frame *frame) {
-    int worker = frame->peer - 1;
-    int64_t unit = frame->arg[0];
-    if (frame->kind == UWC_MESSAGE_HELLO) {
-        uwc_sched__scheduler_hello(c->scheduler, worker);
-        return UWC_OK;
-    }
-    if (frame->kind == UWC_MESSAGE_BYE) {
-        c->byes++;
-        UWC_CHECK(c->dismissed, UWC_E_INTERNAL, "rank %d left the phase", frame->peer);
-        return UWC_OK;
-    }
-    if (frame->kind == UWC_MESSAGE_FILE) {
-        return uwc_sched__store_shard(c->plan, c->cache, frame);
-    }
-    UWC_CHECK(unit >= 0 && unit < c->plan->partition->n_units, UWC_E_COMM, "rank %d sent a message of kind %d for unit %lld", frame->peer,
-              frame->kind, (long long)unit);
-    if (frame->kind == UWC_MESSAGE_RESULT) {
-        on_solved(c, worker, (int)unit, frame->payload, frame->bytes, 1e-6 * (double)frame->arg[1]);
-        return UWC_OK;
-    }
-    uwc_error error;
-    UWC_CHECK(frame->kind == UWC_MESSAGE_FAILED && frame->bytes == sizeof error, UWC_E_COMM, "rank %d sent a message of kind %d",
-              frame->peer, frame->kind);
-    memcpy(&error, frame->payload, sizeof error);
-    error.text[UWC_ERROR_TEXT - 1] = '\0';
-    on_failed(c, worker, (int)unit, &error);
-    return UWC_OK;
-}
-
-/* At most one frame; waits up to `seconds` (< 0: for it). */
-static uwc_status take_frame(coordinator *c, double seconds) {
-    uwc_frame frame;
-    bool got;
-    UWC_TRY(uwc_comm_receive(c->run->comm, -1, seconds, &frame, &got));
-    uwc_status st = got ? handle(c, &frame) : UWC_OK;
-    uwc_frame_clear(&frame);
-    return st;
-}
-
-static void check_deadlines(coordinator *c) {
-    double limit = c->run->settings.unit_deadline;
-    for (int w = 0; limit > 0 && w < workers(c); w++) {
-        if (uwc_sched__scheduler_worker(c->scheduler, w) == UWC_WORKER_BUSY && uwc_now() - c->since[w] > limit) {
-            int unit = uwc_sched__scheduler_unit_of(c->scheduler, w);
-            const char *name = c->plan->partition->unit[unit].name;
-            uwc_log_line(c->run->log, UWC_LOG_INFO, "rank %d has worked on unit %s for more than %g s: it goes to another", w + 1, name,
-                         limit);
-            if (uwc_sched__scheduler_lost(c->scheduler, w)) {
-                uwc_error error = {.status = UWC_E_COMM};
-                snprintf(error.text, sizeof error.text, "unit %.200s: no worker solved it within %g s", name, limit);
-                c->given_up = c->given_up.status == UWC_OK ? error : c->given_up;
-                show(c, unit, NULL, 0);
-            }
-        }
-    }
-}
-
-/* Workers in the middle of a unit see STOP there, so this does not take long. Results that are on their way are kept. */
-static uwc_status dismiss(coordinator *c) {
-    int count = workers(c);
-    c->dismissed = true;
-    for (int w = 0; w < count; w++) {
-        UWC_TRY(uwc_sched__tell(c->run->comm, w + 1, UWC_MESSAGE_STOP, 0, 0));
-    }
-    while (c->byes < count) {
-        uwc_status st = take_frame(c, -1);
-        if (st == UWC_E_COMM) {
-            return st;
-        }
-        note(c, st);
-    }
-    return UWC_OK;
-}
-
-static void lead_ranks(coordinator *c) {
-    while (c->fatal.status == UWC_OK) {
-        uwc_action action = uwc_sched__scheduler_next(c->scheduler);
-        if (action.kind == UWC_ACTION_FINISH) {
-            break;
-        }
-        note(c, action.kind == UWC_ACTION_ASSIGN ? send_unit(c, action.worker, action.unit) : take_frame(c, 0.1));
-        check_deadlines(c);
-        note(c, uwc_sched__poll(c->run));
-    }
-    note(c, dismiss(c));
-}
-
-/* ---- alone
- * ----------------------------------------------------------------------------------------------------------------------------------- */
-
-static uwc_status poll_alone(void *self) {
-    return uwc_sched__poll(self);
-}
-
-static void lead_alone(coordinator *c) {
-    uwc_sched__scheduler_hello(c->scheduler, 0);
-    uwc_action action;
-    while ((action = uwc_sched__scheduler_next(c->scheduler)).kind == UWC_ACTION_ASSIGN) {
-        uwc_outcome outcome;
-        uwc_status st = uwc_sched__solve_unit(c->run, action.unit, c->cache, poll_alone, c->run, &outcome);
-        if (st == UWC_OK) {
-            on_solved(c, 0, action.unit, outcome.image, outcome.bytes, outcome.seconds);
-        } else {
-            uwc_error error = *uwc_error_last();
-            error.status = st;
-            on_failed(c, 0, action.unit, &error);
-        }
-        uwc_free(&outcome.image);
-    }
+static uwc_status take_file(void *self, const uwc_frame *frame) {
+    const coordinator *c = self;
+    int64_t chain = uwc_sched__frame_chain(frame);
+    UWC_CHECK(chain >= 0 && chain < c->chains->n, UWC_E_COMM, "rank %d sent a file of chain %lld", frame->peer, (long long)chain);
+    return uwc_sched__store_shard(c->chains->run[chain]->plan, c->chains->cache[chain], frame);
 }
 
 /* ---- the whole
  * ------------------------------------------------------------------------------------------------------------------------------- */
 
-static uwc_status add_dependencies(coordinator *c) {
-    for (int u = 0; u < c->plan->partition->n_units; u++) {
-        const uwc_unit *unit = &c->plan->partition->unit[u];
+/* Seconds after which a unit is taken from a rank: far beyond what its cost lets expect. */
+static double limit_of(void *self, int task) {
+    const double least = 30, slack = 10, slower_than_float = 10;
+    const coordinator *c = self;
+    int unit;
+    const uwc_run *run = run_of(c, task, &unit);
+    const double rate = c->rate > 0 ? c->rate : slower_than_float * uwc_sched__float_rate(run);
+    return run->settings.unit_deadline > 0 ? run->settings.unit_deadline : least + slack * rate * work_of(c, task);
+}
+
+static uwc_status add_chain(coordinator *c, int chain) {
+    const uwc_run *run = c->chains->run[chain];
+    const int first = c->chains->first[chain], units = run->plan->partition->n_units;
+    bool *done;
+    for (int u = 0; u < units; u++) {
+        const uwc_unit *unit = &run->plan->partition->unit[u];
+        uwc_sched__scheduler_team(c->farm.scheduler, first + u, run->settings.team > 0 ? run->settings.team : 1,
+                                  run->settings.team > 0 ? run->settings.team : UWC_SHARDS);
         for (int i = 0; i < unit->n_inputs; i++) {
-            if (uwc_sched__reads_quantized(c->plan, u, unit->input[i])) {
-                UWC_TRY(uwc_sched__scheduler_depend(c->scheduler, u, c->plan->maker[unit->input[i]]));
+            if (uwc_sched__reads_quantized(run->plan, u, unit->input[i])) {
+                UWC_TRY(uwc_sched__scheduler_depend(c->farm.scheduler, first + u, first + run->plan->maker[unit->input[i]]));
             }
         }
     }
-    return UWC_OK;
-}
-
-static uwc_status prepare(coordinator *c) {
-    const uwc_partition *units = c->plan->partition;
-    double *work = NULL;
-    bool *done = NULL;
-    uwc_status st;
-    UWC_TRY_GOTO(st, uwc_calloc(workers(c), sizeof *c->since, &c->since), done);
-    UWC_TRY_GOTO(st, uwc_calloc(units->n_units, sizeof *work, &work), done);
-    UWC_TRY_GOTO(st, uwc_calloc(units->n_units, sizeof *done, &done), done);
-    for (int u = 0; u < units->n_units; u++) {
-        work[u] = units->unit[u].work;
-    }
-    UWC_TRY_GOTO(st, uwc_sched__scheduler_create(units->n_units, work, workers(c), &c->scheduler), done);
-    UWC_TRY_GOTO(st, add_dependencies(c), done);
-    UWC_TRY_GOTO(st, uwc_sched__find_done(c->run, c->cache, done), done);
-    for (int u = 0; u < units->n_units; u++) {
+    UWC_TRY(uwc_calloc(units, sizeof *done, &done));
+    uwc_status st = uwc_sched__find_done(run, c->chains->cache[chain], done);
+    for (int u = 0; u < units && st == UWC_OK; u++) {
         if (done[u]) {
-            uwc_sched__scheduler_preset(c->scheduler, u);
+            uwc_sched__scheduler_preset(c->farm.scheduler, first + u);
         }
     }
-done:
-    uwc_free(&work);
     uwc_free(&done);
     return st;
 }
 
-static uwc_status verdict(const coordinator *c) {
-    int n = c->plan->partition->n_units, unsolved = n - uwc_sched__scheduler_count(c->scheduler, UWC_UNIT_DONE);
-    if (c->fatal.status != UWC_OK) {
-        return uwc_error_restore(&c->fatal);
+static uwc_status prepare(coordinator *c) {
+    double *work = NULL;
+    uwc_status st;
+    UWC_TRY(uwc_calloc(c->chains->n, sizeof *c->spent, &c->spent));
+    UWC_TRY(uwc_calloc(c->total, sizeof *work, &work));
+    for (int t = 0; t < c->total; t++) {
+        work[t] = work_of(c, t);
     }
-    UWC_CHECK(unsolved == 0, UWC_E_UNITS, "%d of %d units are not solved: %s", unsolved, n,
+    st = uwc_sched__scheduler_create(c->total, work, uwc_comm_size(c->farm.hand.comm), &c->farm.scheduler);
+    for (int chain = 0; chain < c->chains->n && st == UWC_OK; chain++) {
+        st = add_chain(c, chain);
+    }
+    uwc_free(&work);
+    return st;
+}
+
+static uwc_status verdict(const coordinator *c, uwc_status st) {
+    int unsolved = c->total - uwc_sched__scheduler_count(c->farm.scheduler, UWC_TASK_DONE);
+    UWC_TRY(st);
+    UWC_CHECK(unsolved == 0, UWC_E_UNITS, "%d of %d units are not solved: %s", unsolved, c->total,
               c->given_up.status != UWC_OK ? c->given_up.text : "no worker is left");
     return UWC_OK;
 }
 
-uwc_status uwc_sched__coordinate(uwc_run *run, uwc_cache *cache) {
-    coordinator c = {.run = run, .plan = run->plan, .cache = cache, .start = uwc_now()};
-    uwc_status st = prepare(&c);
-    bool alone = uwc_comm_size(run->comm) == 1;
-    if (st == UWC_OK) {
-        show(&c, -1, NULL, 0);
-        if (alone) {
-            lead_alone(&c);
-        } else {
-            lead_ranks(&c);
+/* Books the seconds of chains that were worked on. */
+static uwc_status record_chains(const coordinator *c) {
+    for (int chain = 0; chain < c->chains->n; chain++) {
+        if (c->spent[chain] > 0) {
+            UWC_TRY(uwc_sched__record_phase(c->chains->run[chain], UWC_PHASE_SOLVE, seconds_of(c, chain)));
         }
-        st = verdict(&c);
-    } else if (!alone) {
-        note(&c, st);
-        note(&c, dismiss(&c));
-        st = uwc_error_restore(&c.fatal);
     }
-    uwc_sched__scheduler_destroy(&c.scheduler);
-    uwc_free(&c.since);
+    return UWC_OK;
+}
+
+static uwc_status perform(uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out) {
+    const coordinator *c = hand->self;
+    return uwc_sched__solve_task(c->chains, hand, assignment, out);
+}
+
+uwc_status uwc_sched__coordinator_open(const uwc_chains *chains, uwc_coordinator **out) {
+    uwc_run *run = chains->run[0];
+    coordinator *c;
+    *out = NULL;
+    UWC_TRY(uwc_calloc(1, sizeof *c, &c));
+    *c = (coordinator){.chains = chains, .start = uwc_now(), .total = chains->first[chains->n]};
+    c->farm = (uwc_farm){.hand = {.comm = run->comm, .hooks = &run->hooks, .self = c, .perform = perform},
+                         .log = run->log,
+                         .name = name_of,
+                         .limit = limit_of,
+                         .files = count_files,
+                         .ship = run->settings.message ? send_files : NULL,
+                         .file = take_file,
+                         .solved = publish,
+                         .given_up = record_failure,
+                         .n_tasks = c->total};
+    uwc_status st = prepare(c);
+    *out = c;
+    if (st != UWC_OK) {
+        uwc_sched__coordinator_close(out);
+    }
     return st;
+}
+
+uwc_status uwc_sched__coordinate(uwc_coordinator *c) {
+    uwc_run *run = c->chains->run[0];
+    show(c, -1, NULL, 0);
+    uwc_status st = verdict(c, uwc_sched__lead(&c->farm));
+    uwc_error error = *uwc_error_last();
+    run->peak = c->farm.peak > run->peak ? c->farm.peak : run->peak;
+    uwc_status booked = record_chains(c);
+    return st == UWC_OK ? booked : uwc_error_restore(&error);
+}
+
+void uwc_sched__coordinator_close(uwc_coordinator **coordinator) {
+    if (*coordinator != NULL) {
+        uwc_sched__scheduler_destroy(&(*coordinator)->farm.scheduler);
+        uwc_free(&(*coordinator)->spent);
+        uwc_free(coordinator);
+    }
 }

@@ -4,17 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The file's bytes from rank 0 on every rank, as a network. `missing` tells what to do where the file is not there. Collective. */
-static uwc_status share_model(uwc_comm *comm, const char *path, const char *missing, uwc_graph **out, size_t *bytes) {
+/* The file's bytes from rank 0 on every rank, as a network. Collective. */
+static uwc_status share_model(uwc_comm *comm, const char *path, uwc_graph **out, size_t *bytes) {
     char *data = NULL, *folder = NULL;
     *bytes = 0;
     *out = NULL;
     uwc_status st = UWC_OK;
     if (uwc_comm_rank(comm) == 0) {
         st = uwc_file_read(path, &data, bytes);
-        if (st == UWC_E_NOTFOUND && missing != NULL) {
-            st = uwc_error_note(UWC_E_STATE, "%s", missing);
-        }
     }
     st = uwc_comm_agree(comm, st);
     if (st == UWC_OK) {
@@ -39,20 +36,24 @@ static uwc_status share_model(uwc_comm *comm, const char *path, const char *miss
  */
 
 /* Collective. */
-static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *score, int64_t *left_out) {
+static uwc_status evaluate(uwc_run *run, const char *model, const uwc_graph *quantized, uwc_score *score, int64_t *left_out) {
     const char *data = uwc_config_string(run->config, "data.evaluation");
     uwc_trial trial = {.comm = run->comm,
                        .hooks = &run->hooks,
+                       .log = run->log,
                        .network = run->plan->graph,
                        .quantized = quantized,
+                       .model = model,
+                       .ship = run->settings.message,
                        .data = data,
                        .preprocess = &run->preprocess,
                        .batch = run->plan->batch,
                        .backend = run->settings.recon.backend,
                        .threads = run->settings.threads,
-                       .skip = run->settings.skip};
+                       .skip = run->settings.skip,
+                       .deadline = run->settings.unit_deadline};
     uwc_bad_images bad = {0};
-    uwc_status st = data == NULL ? UWC_OK : uwc_sched__try_networks(&trial, score, &bad);
+    uwc_status st = data == NULL ? UWC_OK : uwc_sched__try_networks(&trial, score, &bad, &run->peak);
     *left_out = bad.count;
     if (st == UWC_OK && bad.count > 0 && uwc_comm_rank(run->comm) == 0) {
         uwc_sched__name_bad(run->log, "data.evaluation", &bad);
@@ -62,38 +63,38 @@ static uwc_status evaluate(uwc_run *run, const uwc_graph *quantized, uwc_score *
     return uwc_comm_agree(run->comm, st);
 }
 
-/* Collective. */
-static uwc_status finish(uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t left_out, double start) {
-    int64_t peak;
-    UWC_TRY(uwc_comm_max(run->comm, uwc_peak_rss(), &peak));
-    uwc_status st = uwc_sched__record_phase(run, UWC_PHASE_EVALUATE, uwc_now() - start);
-    if (st == UWC_OK && uwc_comm_rank(run->comm) == 0) {
-        st = uwc_sched__write_metrics(run, quantized, score, left_out, peak);
-    }
-    return uwc_comm_agree(run->comm, st);
+/* Rank 0. */
+static uwc_status read_model(const char *path, uwc_graph **out) {
+    uwc_status st = uwc_onnx_read(path, out);
+    return st == UWC_E_NOTFOUND ? uwc_error_note(UWC_E_STATE, "the phase assemble comes first") : st;
 }
 
 uwc_status uwc_phase_evaluate(uwc_run *run) {
     uwc_graph *quantized = NULL;
     uwc_score score = {0};
     char *path;
-    size_t bytes;
     int64_t left_out = 0;
     UWC_TRY(uwc_sched__plan_load(run, false));
-    double start = uwc_now();
-    uwc_status st = uwc_comm_agree(run->comm, uwc_sched__path(run, "model.onnx", &path));
-    if (st == UWC_OK) {
-        st = share_model(run->comm, path, "the phase assemble comes first", &quantized, &bytes);
+    const bool first = uwc_comm_rank(run->comm) == 0;
+    const double start = uwc_now();
+    uwc_comm_set_patience(run->comm, run->settings.patience);
+    uwc_status st = uwc_sched__path(run, "model.onnx", &path);
+    if (st == UWC_OK && first) {
+        st = read_model(path, &quantized);
     }
+    st = uwc_comm_agree(run->comm, st);
     if (st == UWC_OK) {
-        st = evaluate(run, quantized, &score, &left_out);
+        st = evaluate(run, path, quantized, &score, &left_out);
     }
-    if (st == UWC_OK) {
-        st = finish(run, quantized, &score, left_out, start);
+    if (st == UWC_OK && first) {
+        st = uwc_sched__record_phase(run, UWC_PHASE_EVALUATE, uwc_now() - start);
+        if (st == UWC_OK) {
+            st = uwc_sched__write_metrics(run, quantized, &score, left_out);
+        }
     }
     uwc_graph_destroy(&quantized);
     uwc_free(&path);
-    return st;
+    return uwc_comm_agree(run->comm, st);
 }
 
 /* ---- any model --------------------------------------------------------------------------------------------------------------------------
@@ -129,22 +130,25 @@ uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const ch
     uwc_score score;
     uwc_bad_images bad = {0};
     size_t bytes;
+    int64_t peak = 0;
     double start = uwc_now();
     *out = NULL;
     uwc_status st = uwc_comm_agree(comm, configure(config, &settings, &preprocess));
     if (st == UWC_OK) {
-        st = share_model(comm, model, NULL, &graph, &bytes);
+        st = share_model(comm, model, &graph, &bytes);
     }
     if (st == UWC_OK) {
         uwc_trial trial = {.comm = comm,
                            .hooks = hooks,
+                           .log = log,
                            .network = graph,
                            .data = uwc_config_string(config, "data.evaluation"),
                            .preprocess = &preprocess,
                            .backend = settings.recon.backend,
                            .threads = settings.threads,
-                           .skip = settings.skip};
-        st = uwc_sched__try_networks(&trial, &score, &bad);
+                           .skip = settings.skip,
+                           .deadline = settings.unit_deadline};
+        st = uwc_sched__try_networks(&trial, &score, &bad, &peak);
     }
     if (st == UWC_OK && uwc_comm_rank(comm) == 0) {
         uwc_sched__name_bad(log, "data.evaluation", &bad);

@@ -73,3 +73,15 @@ uwc_status uwc_sched__time_float(uwc_run *run) {
     }
     return uwc_sched__record(run, event);
 }
+
+double uwc_sched__float_rate(const uwc_run *run) {
+    const uwc_json *event = uwc_sched__find_event(run, "float_forward", NULL, 0);
+    double seconds, work = 0;
+    if (event == NULL || uwc_json_get_real(event, "seconds", &seconds) != UWC_OK) {
+        return 0;
+    }
+    for (int u = 0; u < run->plan->partition->n_units; u++) {
+        work += (double)run->plan->partition->unit[u].multiply_adds * (double)run->plan->images;
+    }
+    return work > 0 ? seconds / work : 0;
+}

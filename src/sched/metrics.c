@@ -113,14 +113,14 @@ static uwc_status set_units(const uwc_run *run, uwc_json *out) {
     return UWC_OK;
 }
 
-static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad, int64_t peak, uwc_json *out) {
+static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad, uwc_json *out) {
     uwc_json *config;
     UWC_TRY(uwc_json_set_string(out, "model", uwc_config_string(run->config, "model")));
     UWC_TRY(uwc_config_json(run->config, &config));
     UWC_TRY(uwc_json_set(out, "config", config));
     UWC_TRY(uwc_json_set_int(out, "ranks", uwc_comm_size(run->comm)));
     UWC_TRY(uwc_json_set_int(out, "threads", run->settings.threads));
-    UWC_TRY(uwc_json_set_int(out, "peak_rss_bytes", peak));
+    UWC_TRY(uwc_json_set_int(out, "peak_rss_bytes", run->peak));
     UWC_TRY(set_score(score, out));
     UWC_TRY(set_bad(run, score, bad, out));
     UWC_TRY(set_seconds(run, out));
@@ -128,11 +128,11 @@ static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc
     return set_units(run, out);
 }
 
-uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad, int64_t peak) {
+uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad) {
     char *path;
     UWC_TRY(uwc_sched__path(run, "metrics.json", &path));
     uwc_json *out = uwc_json_object();
-    uwc_status st = fill(run, quantized, score, bad, peak, out);
+    uwc_status st = fill(run, quantized, score, bad, out);
     if (st == UWC_OK) {
         st = uwc_json_write(path, out);
     }

@@ -1,22 +1,18 @@
-/* Frames of the phases, and rank 0's ear for them while all ranks work on shards. */
+/* Files in frames, and rank 0's ear for them while all ranks capture. */
 #include "sched_impl.h"
 
 #include <string.h>
 #include <unistd.h>
 
-uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) {
-    return uwc_comm_send(comm, &(uwc_frame){.peer = peer, .kind = (int)kind, .arg = {first, second}});
-}
-
 enum { PIECE = 4 << 20 }; /* bytes of a file in one frame: memory must not grow with the number of images */
 
-uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) {
-    uwc_cache_key key = uwc_sched__key(value, quantized);
+uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, uwc_shard_name name) {
+    uwc_cache_key key = uwc_sched__key(name.value, name.quantized);
     int64_t from = 0, left = 1;
     while (left > 0) {
         uwc_frame frame = {.peer = peer, .kind = UWC_MESSAGE_FILE};
-        UWC_TRY(uwc_cache_piece(cache, key.text, shard, from, PIECE, &frame.payload, &frame.bytes, &left));
-        const int64_t arg[4] = {value, 2 * shard + quantized, from, left};
+        UWC_TRY(uwc_cache_piece(cache, key.text, name.shard, from, PIECE, &frame.payload, &frame.bytes, &left));
+        const int64_t arg[4] = {2 * (int64_t)name.value + name.quantized, name.shard + UWC_SHARDS * (int64_t)name.chain, from, left};
         memcpy(frame.arg, arg, sizeof arg);
         from += (int64_t)frame.bytes;
         uwc_status st = uwc_comm_send(comm, &frame);
@@ -30,12 +26,17 @@ bool uwc_sched__ends_shard(const uwc_frame *frame) {
     return frame->arg[3] == 0;
 }
 
+int64_t uwc_sched__frame_chain(const uwc_frame *frame) {
+    return frame->arg[1] / UWC_SHARDS;
+}
+
 uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) {
-    const int64_t value = frame->arg[0], shard = frame->arg[1] / 2;
-    bool sound = value >= 0 && value < plan->graph->n_values && frame->arg[1] >= 0 && shard < UWC_SHARDS;
-    UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)value, (long long)shard);
-    uwc_cache_key key = uwc_sched__key((int)value, frame->arg[1] % 2 != 0);
-    return uwc_cache_store_piece(cache, key.text, (int)shard, frame->peer, frame->arg[2], frame->payload, frame->bytes, frame->arg[3]);
+    const int64_t value = frame->arg[0] / 2;
+    bool sound = frame->arg[0] >= 0 && value < plan->graph->n_values && frame->arg[1] >= 0;
+    UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)value, (long long)frame->arg[1]);
+    uwc_cache_key key = uwc_sched__key((int)value, frame->arg[0] % 2 != 0);
+    return uwc_cache_store_piece(cache, key.text, (int)(frame->arg[1] % UWC_SHARDS), frame->peer, frame->arg[2], frame->payload, frame->bytes,
+                                 frame->arg[3]);
 }
 
 uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) {

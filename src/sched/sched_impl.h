@@ -2,6 +2,8 @@
 #ifndef UWC_SCHED_IMPL_H
 #define UWC_SCHED_IMPL_H
 
+#include "farm.h"
+
 #include <uwc/onnx.h>
 #include <uwc/recon.h>
 #include <uwc/sched.h>
@@ -56,7 +58,9 @@ typedef struct uwc_settings {
     bool skip;            /* images that cannot be used */
     bool message;         /* transport */
     uwc_dtype cache;      /* F32 or F16 */
-    double unit_deadline; /* seconds, 0: none */
+    double unit_deadline; /* seconds, 0: from the plan's cost */
+    double patience;      /* seconds */
+    int team;             /* ranks that work on a unit together, 0: chosen */
     int64_t memory_limit; /* bytes of a rank */
 } uwc_settings;
 
@@ -182,6 +186,8 @@ struct uwc_run {
     uwc_journal *journal; /* rank 0 */
     uwc_json *events;     /* rank 0: what the journal held when the run was opened, and what was added since */
     uwc_plan *plan;       /* NULL before uwc_sched__plan_load */
+    char *captured;       /* folder of float activations that several runs share, NULL: they are in the run's own cache */
+    int64_t peak;         /* rank 0: resident bytes of the largest rank so far */
 };
 
 /* *out = path of a file of the run, owned by the caller. */
@@ -204,6 +210,8 @@ double uwc_sched__phase_seconds(const uwc_run *run, uwc_phase phase);
 const uwc_json *uwc_sched__find_event(const uwc_run *run, const char *kind, const char *key, int64_t value);
 /* Rank 0 measures one warm float pass over the calibration images, once per run; the others do nothing. */
 uwc_status uwc_sched__time_float(uwc_run *run) UWC_MUST_USE;
+/* Seconds of that pass per multiply-add; 0 where there was none. Rank 0. */
+double uwc_sched__float_rate(const uwc_run *run);
 uwc_status uwc_sched__poll(const uwc_run *run) UWC_MUST_USE;
 void uwc_sched__progress(const uwc_run *run, const uwc_progress *progress);
 
@@ -231,11 +239,16 @@ typedef struct uwc_unit_stream {
     int *output;               /* [graph->n_outputs] likewise, -1: nobody wants it */
     uwc_cache_writer **writer; /* [graph->n_outputs] of the shard in work */
     int64_t *written;          /* [graph->n_outputs] images */
+    int64_t first, count;      /* images that are written here: all of them, or those of a member of a team */
     uwc_status (*poll)(void *self);
     void *poll_self;
+    uwc_status (*combine)(void *talk, double *sum, int64_t count); /* of a team */
+    void *talk;
 } uwc_unit_stream;
 
 uwc_status uwc_sched__stream_open(const uwc_plan *plan, int unit, uwc_cache *cache, uwc_unit_stream *out) UWC_MUST_USE;
+/* With stream->stream.member and .members set: the part of that member, whose sums `combine` adds. */
+void uwc_sched__stream_share(uwc_unit_stream *stream, uwc_status (*combine)(void *talk, double *sum, int64_t count));
 /* Checks that every wanted output is whole. */
 uwc_status uwc_sched__stream_finish(const uwc_unit_stream *stream) UWC_MUST_USE;
 void uwc_sched__stream_close(uwc_unit_stream *stream);
@@ -264,26 +277,20 @@ uwc_status uwc_sched__unit_parse(const char *name, const char *image, size_t byt
 /* *out = "units/012.h5" of the run, owned by the caller. */
 uwc_status uwc_sched__unit_path(const uwc_run *run, int unit, char **out) UWC_MUST_USE;
 
-/* ---- messages between the coordinator (rank 0) and the others (docs/formats/protocol.md)
- * --------------------------------------------------- */
+/* ---- files in messages (docs/formats/protocol.md) ------------------------------------------------------------------------------- */
 
-typedef enum uwc_message {
-    UWC_MESSAGE_HELLO = 1, /* to 0: ready for a unit */
-    UWC_MESSAGE_UNIT,      /* from 0: arg = unit, number of files that follow */
-    UWC_MESSAGE_FILE,   /* arg = value, 2 shard + quantized, from, left; payload = bytes [from, ..) of a cache file, `left` are to come */
-    UWC_MESSAGE_RESULT, /* to 0: arg = unit, microseconds; payload = the unit's file */
-    UWC_MESSAGE_FAILED, /* to 0: arg = unit; payload = uwc_error */
-    UWC_MESSAGE_SHARD,  /* to 0: arg = shard, which has been worked on */
-    UWC_MESSAGE_STOP,   /* from 0: no more units */
-    UWC_MESSAGE_BYE,    /* to 0: the last frame of this rank in this phase */
-} uwc_message;
+/* One shard of a value, in a run of several. */
+typedef struct uwc_shard_name {
+    int chain, value;
+    bool quantized;
+    int shard;
+} uwc_shard_name;
 
-/* A frame without payload. */
-uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) UWC_MUST_USE;
 /* Ships one shard of the cache in FILE frames, or stores what such a frame carries (its numbers are checked against the plan). */
-uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, int value, bool quantized, int shard) UWC_MUST_USE;
-/* Whether a FILE frame is the last one of its file. */
+uwc_status uwc_sched__send_shard(uwc_comm *comm, int peer, uwc_cache *cache, uwc_shard_name name) UWC_MUST_USE;
+/* Whether a FILE frame is the last one of its file, and the chain that it belongs to. */
 bool uwc_sched__ends_shard(const uwc_frame *frame);
+int64_t uwc_sched__frame_chain(const uwc_frame *frame);
 uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const uwc_frame *frame) UWC_MUST_USE;
 
 /* A cache in a private folder that goes with it. */
@@ -314,26 +321,45 @@ uwc_status uwc_sched__monitor_shard(uwc_shard_monitor *monitor, int shard) UWC_M
 /* ---- solving
  * ------------------------------------------------------------------------------------------------------------------------------------ */
 
-/* What became of a unit on a worker. */
-typedef struct uwc_outcome {
-    char *image; /* the unit's file, owned; NULL after a failure */
-    size_t bytes;
-    double seconds;
-} uwc_outcome;
+/* Runs that are solved together: the units of each are a chain of tasks in one farm. */
+typedef struct uwc_chains {
+    uwc_run *const *run; /* [n], all on one communicator */
+    uwc_cache **cache;   /* [n] of rank 0, NULL elsewhere */
+    int n;
+    int *first; /* [n + 1] task of unit 0 */
+} uwc_chains;
 
-/* Reconstructs a unit with its activations from and to `cache`. `poll` as in uwc_stream. Local. */
-uwc_status uwc_sched__solve_unit(const uwc_run *run, int unit, uwc_cache *cache, uwc_status (*poll)(void *), void *self,
-                                 uwc_outcome *out) UWC_MUST_USE;
-/* Rank 0, with worker ranks or alone: assigns units until all are done or given up. `cache`: the run's. */
-uwc_status uwc_sched__coordinate(uwc_run *run, uwc_cache *cache) UWC_MUST_USE;
-/* The other ranks: solve what they are given. `cache`: the run's, NULL where activations come in messages. */
-uwc_status uwc_sched__work(uwc_run *run, uwc_cache *cache) UWC_MUST_USE;
+/* The chain that a task belongs to, and its unit there. */
+int uwc_sched__chain_of(const uwc_chains *chains, int task, int *unit);
+/* The part of this rank in solving a unit. Local, or with the other members of the team. */
+uwc_status uwc_sched__solve_task(const uwc_chains *chains, uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out) UWC_MUST_USE;
+
+/* What a member has of its team. */
+typedef struct uwc_team_talk {
+    uwc_hand *hand;
+    const uwc_assignment *assignment;
+    int peer; /* rank that is waited for, and since when */
+    double since;
+} uwc_team_talk;
+/* Makes `stream` that of a member. */
+void uwc_sched__team_join(uwc_team_talk *talk, uwc_unit_stream *stream);
+/* Returns when all members are here. */
+uwc_status uwc_sched__team_meet(uwc_team_talk *talk) UWC_MUST_USE;
+
+/* Rank 0, with other ranks or alone: gives out units until all are done or given up. */
+typedef struct uwc_coordinator uwc_coordinator;
+uwc_status uwc_sched__coordinator_open(const uwc_chains *chains, uwc_coordinator **out) UWC_MUST_USE;
+uwc_status uwc_sched__coordinate(uwc_coordinator *coordinator) UWC_MUST_USE;
+void uwc_sched__coordinator_close(uwc_coordinator **coordinator);
+/* Solves runs together. Collective. */
+uwc_status uwc_sched__solve(uwc_run *const *runs, int n) UWC_MUST_USE;
 /* done[u]: solved by an earlier session and not needed again for activations that are missing. Rank 0. */
 uwc_status uwc_sched__find_done(const uwc_run *run, const uwc_cache *cache, bool *done) UWC_MUST_USE;
 /* The file of a solved unit; NOTFOUND if it is not there as the journal has it. *seconds (may be NULL): of its reconstruction. Rank 0. */
 uwc_status uwc_sched__read_unit(const uwc_run *run, int unit, uwc_unit_result **out, double *seconds) UWC_MUST_USE;
-/* The run's cache. */
+/* The run's cache, and the one that float activations go to. */
 uwc_status uwc_sched__cache_open(const uwc_run *run, uwc_cache **out) UWC_MUST_USE;
+uwc_status uwc_sched__captured_open(const uwc_run *run, uwc_cache **out) UWC_MUST_USE;
 
 /* ---- evaluation
  * ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -342,21 +368,24 @@ uwc_status uwc_sched__cache_open(const uwc_run *run, uwc_cache **out) UWC_MUST_U
 typedef struct uwc_trial {
     uwc_comm *comm;
     const uwc_hooks *hooks;
-    const uwc_graph *network, *quantized;
+    const uwc_log *log;
+    const uwc_graph *network, *quantized; /* quantized: on rank 0 at least */
+    const char *model;                    /* file of the quantized network, NULL: none */
+    bool ship;                            /* ranks share no files: they get it in a message */
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;
     int64_t batch; /* images, at most 64; 0: from the network alone */
     int threads;   /* that decode images */
     bool skip;     /* images that cannot be used */
+    double deadline; /* seconds of a shard, 0: from those that are done */
 } uwc_trial;
 
-/* Every rank counts its shards; *total on rank 0, summed in the order of shards. *bad: images that were left out, to be freed by the
- * caller, also after an error. Collective. */
-uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad) UWC_MUST_USE;
-/* Writes metrics.json. `score`: of `bad` images fewer than there were; without images where nothing was evaluated; `peak`: bytes of the
- * largest rank. Rank 0. */
-uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad,
-                                    int64_t peak) UWC_MUST_USE;
+/* Ranks count the shards that rank 0 gives them; *total on rank 0, summed in the order of shards. *bad on rank 0: images that were left
+ * out, to be freed by the caller, also after an error. *peak on rank 0: raised to the bytes of the largest rank. Leaves the communicator
+ * loose. Collective. */
+uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad, int64_t *peak) UWC_MUST_USE;
+/* Writes metrics.json. `score`: of `bad` images fewer than there were; without images where nothing was evaluated. Rank 0. */
+uwc_status uwc_sched__write_metrics(const uwc_run *run, const uwc_graph *quantized, const uwc_score *score, int64_t bad) UWC_MUST_USE;
 
 #endif

@@ -1,6 +1,7 @@
 /* From the configuration's keys to the structs of lower floors. */
 #include "sched_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool is(const uwc_config *config, const char *key, const char *text) {
@@ -64,6 +65,8 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
         .message = is(config, "run.transport", "message"),
         .memory_limit = uwc_config_int(config, "run.memory_limit"),
         .unit_deadline = uwc_config_real(config, "run.unit_deadline"),
+        .patience = uwc_config_real(config, "run.patience"),
+        .team = is(config, "run.team", "auto") ? 0 : atoi(uwc_config_string(config, "run.team")),
     };
 }
 

@@ -1,4 +1,4 @@
-/* Solve: what earlier sessions have done, then the coordinator and its workers. */
+/* Solve: what earlier sessions have done, then a farm over the units of a run, or of several. */
 #include "sched_impl.h"
 
 #include <stdlib.h>
@@ -63,45 +63,80 @@ static uwc_status check_captured(const uwc_run *run, const uwc_cache *cache) {
     return UWC_OK;
 }
 
-static uwc_status prepare(const uwc_run *run, uwc_cache **cache) {
+/* ---- several runs at once ------------------------------------------------------------------------------------------------------ */
+
+int uwc_sched__chain_of(const uwc_chains *chains, int task, int *unit) {
+    int low = 0, high = chains->n;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (chains->first[middle] <= task) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    *unit = task - chains->first[low];
+    return low;
+}
+
+/* Rank 0. */
+static uwc_status open_chain(const uwc_run *run, uwc_cache **cache) {
     char *folder;
-    bool first = uwc_comm_rank(run->comm) == 0;
-    *cache = NULL;
-    if (!first && run->settings.message) {
-        return UWC_OK;
-    }
     UWC_TRY(uwc_sched__cache_open(run, cache));
-    if (!first) {
-        return UWC_OK;
-    }
     UWC_TRY(uwc_sched__path(run, "units", &folder));
     uwc_status st = uwc_folder_make(folder);
     uwc_free(&folder);
     return st == UWC_OK ? check_captured(run, *cache) : st;
 }
 
-static bool has_all_units(const uwc_run *run) {
-    for (int u = 0; u < run->plan->partition->n_units; u++) {
-        if (uwc_sched__find_event(run, "unit", "unit", u) == NULL) {
-            return false;
-        }
+static uwc_status open_chains(uwc_run *const *runs, int n, uwc_chains *out) {
+    bool first = uwc_comm_rank(runs[0]->comm) == 0;
+    *out = (uwc_chains){.run = runs, .n = n};
+    UWC_TRY(uwc_calloc(n + 1, sizeof *out->first, &out->first));
+    for (int c = 0; c < n; c++) {
+        out->first[c + 1] = out->first[c] + runs[c]->plan->partition->n_units;
     }
-    return true;
+    UWC_TRY(uwc_calloc(first ? n : 0, sizeof(uwc_cache *), &out->cache));
+    for (int c = 0; c < n && first; c++) {
+        UWC_TRY(open_chain(runs[c], &out->cache[c]));
+    }
+    return UWC_OK;
+}
+
+static void close_chains(uwc_chains *chains) {
+    for (int c = 0; chains->cache != NULL && c < chains->n && uwc_comm_rank(chains->run[0]->comm) == 0; c++) {
+        uwc_cache_close(&chains->cache[c]);
+    }
+    uwc_free(&chains->cache);
+    uwc_free(&chains->first);
+}
+
+static uwc_status perform(uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out) {
+    return uwc_sched__solve_task(hand->self, hand, assignment, out);
+}
+
+uwc_status uwc_sched__solve(uwc_run *const *runs, int n) {
+    uwc_chains chains;
+    uwc_coordinator *coordinator = NULL;
+    uwc_comm *comm = runs[0]->comm;
+    bool first = uwc_comm_rank(comm) == 0;
+    uwc_status st = open_chains(runs, n, &chains);
+    if (st == UWC_OK && first) {
+        st = uwc_sched__coordinator_open(&chains, &coordinator);
+    }
+    st = uwc_comm_agree(comm, st);
+    uwc_comm_set_patience(comm, runs[0]->settings.patience);
+    uwc_comm_loosen(comm);
+    if (st == UWC_OK) {
+        uwc_hand hand = {.comm = comm, .hooks = &runs[0]->hooks, .self = &chains, .perform = perform};
+        st = uwc_comm_agree(comm, first ? uwc_sched__coordinate(coordinator) : uwc_sched__serve(&hand));
+    }
+    uwc_sched__coordinator_close(&coordinator);
+    close_chains(&chains);
+    return st;
 }
 
 uwc_status uwc_phase_solve(uwc_run *run) {
-    uwc_cache *cache;
     UWC_TRY(uwc_sched__plan_load(run, false));
-    double start = uwc_now();
-    bool first = uwc_comm_rank(run->comm) == 0, had = first && has_all_units(run);
-    uwc_status st = uwc_comm_agree(run->comm, prepare(run, &cache));
-    if (st == UWC_OK) {
-        st = first ? uwc_sched__coordinate(run, cache) : uwc_sched__work(run, cache);
-        if (st == UWC_OK && !had) {
-            st = uwc_sched__record_phase(run, UWC_PHASE_SOLVE, uwc_now() - start);
-        }
-        st = uwc_comm_agree(run->comm, st);
-    }
-    uwc_cache_close(&cache);
-    return st;
+    return uwc_sched__solve(&run, 1);
 }

@@ -18,7 +18,14 @@ uwc_status uwc_sched__cache_open(const uwc_run *run, uwc_cache **out) {
     UWC_TRY(uwc_sched__path(run, "cache", &folder));
     uwc_status st = uwc_cache_open(folder, run->settings.cache, out);
     uwc_free(&folder);
+    if (st == UWC_OK && run->captured != NULL) {
+        st = uwc_cache_read_below(*out, run->captured);
+    }
     return st;
+}
+
+uwc_status uwc_sched__captured_open(const uwc_run *run, uwc_cache **out) {
+    return run->captured == NULL ? uwc_sched__cache_open(run, out) : uwc_cache_open(run->captured, run->settings.cache, out);
 }
 
 bool uwc_sched__cached(const uwc_plan *plan, const uwc_cache *cache, int value, bool quantized) {
@@ -78,7 +85,7 @@ static uwc_status write_images(void *self, int output, int64_t first, const uwc_
     if (s->output[output] < 0) {
         return UWC_OK;
     }
-    UWC_CHECK(first == s->written[output], UWC_E_INTERNAL, "image %lld comes after %lld", (long long)first, (long long)s->written[output]);
+    UWC_CHECK(first == s->first + s->written[output], UWC_E_INTERNAL, "image %lld comes after %lld", (long long)first, (long long)(s->first + s->written[output]));
     for (int64_t done = 0, count = images->shape.dim[0]; done < count;) {
         int64_t offset, left;
         int shard = locate(s->plan, first + done, &offset, &left);
@@ -90,6 +97,22 @@ static uwc_status write_images(void *self, int output, int64_t first, const uwc_
         s->written[output] += now;
     }
     return UWC_OK;
+}
+
+static uwc_status combine_stream(void *self, double *sum, int64_t count) {
+    uwc_unit_stream *s = self;
+    return s->combine(s->talk, sum, count);
+}
+
+void uwc_sched__stream_share(uwc_unit_stream *s, uwc_status (*combine)(void *talk, double *sum, int64_t count)) {
+    const int each = UWC_SHARDS / s->stream.members;
+    int64_t begin, end, last;
+    uwc_shard_range(s->plan->images, s->stream.member * each, &begin, &last);
+    uwc_shard_range(s->plan->images, (s->stream.member + 1) * each - 1, &end, &last);
+    s->first = begin;
+    s->count = end + last - begin;
+    s->combine = combine;
+    s->stream.combine = combine_stream;
 }
 
 static uwc_status poll_stream(void *self) {
@@ -128,7 +151,7 @@ static uwc_status fill(uwc_unit_stream *s) {
 }
 
 uwc_status uwc_sched__stream_open(const uwc_plan *plan, int unit, uwc_cache *cache, uwc_unit_stream *out) {
-    *out = (uwc_unit_stream){.plan = plan, .unit = unit, .cache = cache};
+    *out = (uwc_unit_stream){.plan = plan, .unit = unit, .cache = cache, .count = plan->images};
     uwc_status st = fill(out);
     if (st != UWC_OK) {
         uwc_sched__stream_close(out);
@@ -138,8 +161,8 @@ uwc_status uwc_sched__stream_open(const uwc_plan *plan, int unit, uwc_cache *cac
 
 uwc_status uwc_sched__stream_finish(const uwc_unit_stream *s) {
     for (int i = 0; i < s->graph->n_outputs; i++) {
-        UWC_CHECK(s->output[i] < 0 || s->written[i] == s->plan->images, UWC_E_INTERNAL, "output %s has %lld of %lld images",
-                  s->graph->value[s->graph->output[i]].name, (long long)s->written[i], (long long)s->plan->images);
+        UWC_CHECK(s->output[i] < 0 || s->written[i] == s->count, UWC_E_INTERNAL, "output %s has %lld of %lld images",
+                  s->graph->value[s->graph->output[i]].name, (long long)s->written[i], (long long)s->count);
     }
     return UWC_OK;
 }

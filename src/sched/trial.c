@@ -1,71 +1,83 @@
-/* Networks on a data set: rank r counts the shards r, r + size, ... */
+/* Networks on a data set: a farm over the shards of its images. */
 #include "sched_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 #define TRIAL_BATCH_BYTES ((int64_t)64 << 20)
 enum { TRIAL_BATCH_MOST = 64 };
+enum { SETUP_BAD, SETUP_MODEL }; /* of SETUP frames: numbers of images that are left out; bytes of the quantized network */
 
-typedef struct run_state {
+/* What a rank has of the trial. */
+typedef struct trial_state {
     const uwc_trial *trial;
+    uwc_bad_images bad;      /* rank 0 */
+    int64_t *left_out, n_left_out;
+    uwc_graph *received;     /* the quantized network where it is not shared */
+    const uwc_graph *quantized;
     uwc_dataset *data;
-    uwc_reader *reader;
-    uwc_exec *exec, *quantized;
+    uwc_exec *exec, *run_quantized;
     int64_t batch;
-    uwc_score score[UWC_SHARDS];
-    int64_t done, total;
-    double start;
-} run_state;
+    uwc_score score[UWC_SHARDS]; /* rank 0 */
+    uint8_t *set_up;             /* rank 0: [ranks] */
+    int64_t done;
+    double start, slowest; /* seconds of a shard, 0: none yet */
+    uwc_farm farm;         /* rank 0 */
+} trial_state;
 
-/* Collective. */
-static uwc_status find_bad(const uwc_trial *t, uwc_bad_images *out) {
-    uwc_status st = UWC_OK;
-    *out = (uwc_bad_images){0};
-    if (t->network->n_inputs != 1) {
-        st = uwc_error_set(UWC_E_UNSUPPORTED, "the network has %d inputs, not one", t->network->n_inputs);
+/* ---- one rank ------------------------------------------------------------------------------------------------------------------ */
+
+static uwc_status take_setup(trial_state *s, const uwc_frame *frame) {
+    UWC_CHECK(frame->kind == UWC_MESSAGE_SETUP, UWC_E_COMM, "a message of kind %d", frame->kind);
+    if (frame->arg[0] == SETUP_MODEL) {
+        uwc_graph_destroy(&s->received);
+        return uwc_onnx_parse(frame->payload, frame->bytes, NULL, &s->received);
     }
-    UWC_TRY(uwc_comm_agree(t->comm, st));
-    uwc_survey survey = {.comm = t->comm,
-                         .hooks = t->hooks,
-                         .data = t->data,
-                         .preprocess = t->preprocess,
-                         .shape = t->network->value[t->network->input[0]].shape};
-    return t->skip ? uwc_sched__survey(&survey, out) : UWC_OK;
+    s->n_left_out = (int64_t)(frame->bytes / sizeof *s->left_out);
+    uwc_free(&s->left_out);
+    UWC_TRY(uwc_calloc(s->n_left_out, sizeof *s->left_out, &s->left_out));
+    if (s->n_left_out > 0) {
+        memcpy(s->left_out, frame->payload, (size_t)s->n_left_out * sizeof *s->left_out);
+    }
+    return UWC_OK;
 }
 
-static uwc_status open_data(run_state *s, const uwc_bad_images *bad) {
+static uwc_status find_quantized(trial_state *s) {
     const uwc_trial *t = s->trial;
-    uwc_choice choice = {.n_bad = bad->count};
-    int64_t *numbers;
-    UWC_TRY(uwc_sched__bad_numbers(bad, &numbers));
-    choice.bad = numbers;
-    uwc_status st = uwc_dataset_open(t->data, t->preprocess, &choice, &s->data);
-    uwc_free(&numbers);
-    return st;
-}
-
-static uwc_status open_reader(run_state *s) {
-    uwc_span *span;
-    int n;
-    uwc_status st = uwc_sched__spans(s->trial->comm, uwc_dataset_images(s->data), s->batch, NULL, &span, &n);
-    if (st == UWC_OK) {
-        st = uwc_reader_open(s->data, span, n, s->trial->threads, &s->reader);
+    s->quantized = t->quantized;
+    if (t->quantized == NULL && t->model != NULL) {
+        UWC_TRY(s->received == NULL ? uwc_onnx_read(t->model, &s->received) : UWC_OK);
+        s->quantized = s->received;
     }
-    uwc_free(&span);
-    return st;
+    return UWC_OK;
 }
 
-static uwc_status prepare(run_state *s, const uwc_bad_images *bad) {
+/* Before the first shard. */
+static uwc_status prepare(trial_state *s) {
     const uwc_trial *t = s->trial;
     char have[128], want[128];
-    UWC_TRY(open_data(s, bad));
+    const uwc_choice choice = {.n_bad = s->n_left_out, .bad = s->left_out};
+    UWC_TRY(find_quantized(s));
+    UWC_TRY(uwc_dataset_open(t->data, t->preprocess, &choice, &s->data));
     uwc_shape images = uwc_dataset_shape(s->data), input = t->network->value[t->network->input[0]].shape;
     UWC_CHECK(uwc_shape_equal(images, input), UWC_E_SHAPE, "%s: images of %s after preprocessing, the network takes %s", t->data,
               uwc_shape_print(images, have), uwc_shape_print(input, want));
     s->batch = t->batch > 0 ? t->batch : uwc_graph_batch(t->network, TRIAL_BATCH_BYTES, TRIAL_BATCH_MOST);
-    UWC_TRY(open_reader(s));
     UWC_TRY(uwc_exec_create(t->network, s->batch, t->backend, &s->exec));
-    return t->quantized == NULL ? UWC_OK : uwc_exec_create(t->quantized, s->batch, t->backend, &s->quantized);
+    return s->quantized == NULL ? UWC_OK : uwc_exec_create(s->quantized, s->batch, t->backend, &s->run_quantized);
+}
+
+static uwc_status open_reader(const trial_state *s, int shard, uwc_reader **out) {
+    uint8_t wanted[UWC_SHARDS] = {0};
+    uwc_span *span;
+    int n;
+    wanted[shard] = 1;
+    uwc_status st = uwc_sched__spans(NULL, uwc_dataset_images(s->data), s->batch, wanted, &span, &n);
+    if (st == UWC_OK) {
+        st = uwc_reader_open(s->data, span, n, s->trial->threads, out);
+    }
+    uwc_free(&span);
+    return st;
 }
 
 static uwc_status run_network(uwc_exec *exec, const uwc_graph *graph, const uwc_tensor *batch, const uwc_tensor **logits) {
@@ -73,98 +85,204 @@ static uwc_status run_network(uwc_exec *exec, const uwc_graph *graph, const uwc_
     return uwc_exec_run(exec, batch->shape.dim[0], graph->input, &batch, 1, &output, 1, logits);
 }
 
-static uwc_status count_batch(run_state *s, int shard, int64_t first) {
+static uwc_status count_batch(trial_state *s, uwc_reader *reader, int64_t first, uwc_score *score) {
     const uwc_trial *t = s->trial;
     const uwc_tensor *batch, *logits, *quantized = NULL;
     int64_t label[TRIAL_BATCH_MOST];
-    UWC_TRY(uwc_reader_next(s->reader, &batch));
+    UWC_TRY(uwc_reader_next(reader, &batch));
     UWC_TRY(run_network(s->exec, t->network, batch, &logits));
-    if (t->quantized != NULL) {
-        UWC_TRY(run_network(s->quantized, t->quantized, batch, &quantized));
+    if (s->quantized != NULL) {
+        UWC_TRY(run_network(s->run_quantized, s->quantized, batch, &quantized));
     }
     for (int64_t i = 0; i < batch->shape.dim[0]; i++) {
         label[i] = uwc_dataset_has_labels(s->data) ? uwc_dataset_label(s->data, first + i) : -1;
     }
-    return uwc_score_count(&s->score[shard], logits, quantized, label);
+    return uwc_score_count(score, logits, quantized, label);
 }
 
-static uwc_status count_shard(run_state *s, int shard) {
+static uwc_status count_shard(trial_state *s, uwc_hand *hand, int shard, uwc_score *score) {
     int64_t first, count;
-    const uwc_trial *t = s->trial;
+    uwc_reader *reader = NULL;
     uwc_shard_range(uwc_dataset_images(s->data), shard, &first, &count);
-    for (int64_t at = 0; at < count; at += s->batch) { /* the spans of the reader */
-        UWC_TRY(t->hooks != NULL && t->hooks->poll != NULL ? t->hooks->poll(t->hooks->self) : UWC_OK);
-        UWC_TRY(count_batch(s, shard, first + at));
+    uwc_status st = open_reader(s, shard, &reader);
+    for (int64_t at = 0; at < count && st == UWC_OK; at += s->batch) { /* the spans of the reader */
+        st = uwc_sched__hand_poll(hand);
+        if (st == UWC_OK) {
+            st = count_batch(s, reader, first + at, score);
+        }
     }
-    return UWC_OK;
+    uwc_reader_close(&reader);
+    return st;
 }
 
-/* Rank 0 tells of its own shards: they are a fair sample of all. */
-static void show(const run_state *s) {
+static uwc_status perform(uwc_hand *hand, const uwc_assignment *a, uwc_outcome *out) {
+    trial_state *s = hand->self;
+    uwc_score *score;
+    const double start = uwc_now();
+    for (int64_t i = 0; i < a->files; i++) {
+        uwc_frame frame;
+        UWC_TRY(uwc_sched__hand_receive(hand, &frame));
+        uwc_status st = take_setup(s, &frame);
+        uwc_frame_clear(&frame);
+        UWC_TRY(st);
+    }
+    UWC_CHECK(a->task < UWC_SHARDS, UWC_E_COMM, "shard %d", a->task);
+    UWC_TRY(s->exec == NULL ? prepare(s) : UWC_OK);
+    UWC_TRY(uwc_calloc(1, sizeof *score, &score));
+    out->image = (char *)score;
+    out->bytes = sizeof *score;
+    uwc_status st = count_shard(s, hand, a->task, score);
+    out->seconds = uwc_now() - start;
+    return st;
+}
+
+/* ---- rank 0 -------------------------------------------------------------------------------------------------------------------- */
+
+static const char *name_of(void *self, int task) {
+    (void)self;
+    static const char *const name[UWC_SHARDS] = {"shard 0",  "shard 1",  "shard 2",  "shard 3",  "shard 4",  "shard 5",
+                                                 "shard 6",  "shard 7",  "shard 8",  "shard 9",  "shard 10", "shard 11",
+                                                 "shard 12", "shard 13", "shard 14", "shard 15"};
+    return name[task];
+}
+
+/* The shards are alike. */
+static double limit_of(void *self, int task) {
+    const double least = 30, slack = 10;
+    const trial_state *s = self;
+    (void)task;
+    return s->trial->deadline > 0 ? s->trial->deadline : s->slowest > 0 ? least + slack * s->slowest : INFINITY;
+}
+
+static int64_t count_setup(void *self, int task, int rank) {
+    const trial_state *s = self;
+    (void)task;
+    return s->set_up[rank] ? 0 : s->trial->ship ? 2 : 1;
+}
+
+static uwc_status send_setup(void *self, int task, int rank) {
+    trial_state *s = self;
+    (void)task;
+    s->set_up[rank] = 1;
+    uwc_frame frame = {.peer = rank,
+                       .kind = UWC_MESSAGE_SETUP,
+                       .arg = {SETUP_BAD},
+                       .payload = (char *)s->left_out,
+                       .bytes = (size_t)s->n_left_out * sizeof *s->left_out};
+    UWC_TRY(uwc_comm_send(s->trial->comm, &frame));
+    if (!s->trial->ship) {
+        return UWC_OK;
+    }
+    uwc_frame model = {.peer = rank, .kind = UWC_MESSAGE_SETUP, .arg = {SETUP_MODEL}};
+    UWC_TRY(uwc_file_read(s->trial->model, &model.payload, &model.bytes));
+    uwc_status st = uwc_comm_send(s->trial->comm, &model);
+    uwc_free(&model.payload);
+    return st;
+}
+
+static uwc_status take_file(void *self, const uwc_frame *frame) {
+    (void)self;
+    return uwc_error_set(UWC_E_COMM, "rank %d sent a file", frame->peer);
+}
+
+static void show(const trial_state *s) {
     const uwc_trial *t = s->trial;
-    if (uwc_comm_rank(t->comm) == 0 && t->hooks != NULL && t->hooks->progress != NULL) {
+    if (t->hooks != NULL && t->hooks->progress != NULL) {
         double seconds = uwc_now() - s->start;
         t->hooks->progress(t->hooks->self,
                            &(uwc_progress){.phase = UWC_PHASE_EVALUATE,
                                            .done = s->done,
-                                           .total = s->total,
+                                           .total = UWC_SHARDS,
                                            .seconds = seconds,
-                                           .seconds_left = s->done == 0 ? -1 : seconds / (double)s->done * (double)(s->total - s->done)});
+                                           .seconds_left = s->done == 0 ? -1 : seconds / (double)s->done * (double)(UWC_SHARDS - s->done)});
     }
 }
 
-static uwc_status count_shards(run_state *s) {
-    int rank = uwc_comm_rank(s->trial->comm), size = uwc_comm_size(s->trial->comm);
-    s->total = (UWC_SHARDS - rank + size - 1) / size;
+static uwc_status keep_score(void *self, int task, const uwc_outcome *outcome) {
+    trial_state *s = self;
+    UWC_CHECK(outcome->bytes == sizeof s->score[task], UWC_E_COMM, "a score of %zu bytes", outcome->bytes);
+    memcpy(&s->score[task], outcome->image, outcome->bytes);
+    s->slowest = outcome->seconds > s->slowest ? outcome->seconds : s->slowest;
+    s->done++;
     show(s);
-    for (int shard = rank; shard < UWC_SHARDS; shard += size) {
-        UWC_TRY(count_shard(s, shard));
-        s->done++;
-        show(s);
-    }
     return UWC_OK;
 }
 
-/* Collective. */
-static uwc_status add_scores(const run_state *s, uwc_score *total) {
-    char **parts;
-    size_t *sizes;
-    int size = uwc_comm_size(s->trial->comm);
-    UWC_TRY(uwc_comm_gather(s->trial->comm, 0, s->score, sizeof s->score, &parts, &sizes));
+static uwc_status give_up(void *self, int task, const uwc_error *error) {
+    (void)self;
+    (void)task;
+    return uwc_error_restore(error);
+}
+
+/* All ranks look, where all are known to be there. */
+static uwc_status find_bad(trial_state *s) {
+    const uwc_trial *t = s->trial;
+    const uwc_survey survey = {.comm = uwc_comm_is_loose(t->comm) ? NULL : t->comm,
+                               .hooks = t->hooks,
+                               .data = t->data,
+                               .preprocess = t->preprocess,
+                               .shape = t->network->value[t->network->input[0]].shape};
+    UWC_CHECK(t->network->n_inputs == 1, UWC_E_UNSUPPORTED, "the network has %d inputs, not one", t->network->n_inputs);
+    bool looks = t->skip && (survey.comm != NULL || uwc_comm_rank(t->comm) == 0);
+    UWC_TRY(looks ? uwc_sched__survey(&survey, &s->bad) : UWC_OK);
+    s->n_left_out = s->bad.count;
+    return uwc_sched__bad_numbers(&s->bad, &s->left_out);
+}
+
+static uwc_status lead(trial_state *s, uwc_score *total) {
+    const double work[UWC_SHARDS] = {0};
+    uwc_status st;
+    UWC_TRY(uwc_sched__scheduler_create(UWC_SHARDS, work, uwc_comm_size(s->trial->comm), &s->farm.scheduler));
+    UWC_TRY_GOTO(st, uwc_calloc(uwc_comm_size(s->trial->comm), 1, &s->set_up), done);
+    show(s);
+    UWC_TRY_GOTO(st, uwc_sched__lead(&s->farm), done);
     *total = (uwc_score){0};
-    for (int shard = 0; parts != NULL && shard < UWC_SHARDS; shard++) {
-        uwc_score part;
-        memcpy(&part, parts[shard % size] + (size_t)shard * sizeof part, sizeof part);
-        uwc_score_add(total, &part);
+    for (int shard = 0; shard < UWC_SHARDS; shard++) {
+        uwc_score_add(total, &s->score[shard]);
     }
-    for (int r = 0; parts != NULL && r < size; r++) {
-        uwc_free(&parts[r]);
-    }
-    uwc_free(&parts);
-    uwc_free(&sizes);
-    return UWC_OK;
+done:
+    uwc_sched__scheduler_destroy(&s->farm.scheduler);
+    uwc_free(&s->set_up);
+    return st;
 }
 
-uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad) {
-    run_state *s = NULL;
-    UWC_TRY(find_bad(trial, bad));
+/* ---- the whole ----------------------------------------------------------------------------------------------------------------- */
+
+static void close_state(trial_state *s) {
+    uwc_dataset_close(&s->data);
+    uwc_exec_destroy(&s->exec);
+    uwc_exec_destroy(&s->run_quantized);
+    uwc_graph_destroy(&s->received);
+    uwc_free(&s->left_out);
+}
+
+uwc_status uwc_sched__try_networks(const uwc_trial *trial, uwc_score *total, uwc_bad_images *bad, int64_t *peak) {
+    trial_state *s;
     uwc_status st = uwc_calloc(1, sizeof *s, &s);
     if (st == UWC_OK) {
-        *s = (run_state){.trial = trial, .start = uwc_now()};
-        st = prepare(s, bad);
-    }
-    if (st == UWC_OK) {
-        st = count_shards(s);
+        *s = (trial_state){.trial = trial, .start = uwc_now()};
+        st = find_bad(s);
     }
     st = uwc_comm_agree(trial->comm, st);
+    uwc_comm_loosen(trial->comm);
     if (st == UWC_OK) {
-        st = add_scores(s, total);
+        s->farm = (uwc_farm){.hand = {.comm = trial->comm, .hooks = trial->hooks, .self = s, .perform = perform},
+                             .log = trial->log,
+                             .name = name_of,
+                             .limit = limit_of,
+                             .files = count_setup,
+                             .ship = send_setup,
+                             .file = take_file,
+                             .solved = keep_score,
+                             .given_up = give_up,
+                             .n_tasks = UWC_SHARDS,
+                             .works = true};
+        st = uwc_comm_agree(trial->comm, uwc_comm_rank(trial->comm) == 0 ? lead(s, total) : uwc_sched__serve(&s->farm.hand));
+        *peak = s->farm.peak > *peak ? s->farm.peak : *peak;
     }
     if (s != NULL) {
-        uwc_reader_close(&s->reader);
-        uwc_dataset_close(&s->data);
-        uwc_exec_destroy(&s->exec);
-        uwc_exec_destroy(&s->quantized);
+        *bad = s->bad;
+        close_state(s);
         uwc_free(&s);
     }
     return st;

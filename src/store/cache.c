@@ -21,8 +21,8 @@ typedef struct shard_file {
 } shard_file;
 
 struct uwc_cache {
-    char *folder;
-    uwc_dtype dtype; /* of new files */
+    char *folder, *below; /* looked into for what is not in `folder`; NULL: nothing */
+    uwc_dtype dtype;      /* of new files */
     uint64_t clock;
     shard_file slot[OPEN_FILES];
 };
@@ -45,6 +45,16 @@ static uwc_status shard_path(const uwc_cache *cache, const char *key, int shard,
     uwc_status st = uwc_path_join(cache->folder, name, out);
     uwc_free(&name);
     return st;
+}
+
+static uwc_status shard_path_to_read(const uwc_cache *cache, const char *key, int shard, char **out) {
+    UWC_TRY(shard_path(cache, key, shard, out));
+    if (cache->below == NULL || uwc_file_exists(*out)) {
+        return UWC_OK;
+    }
+    const uwc_cache below = {.folder = cache->below};
+    uwc_free(out);
+    return shard_path(&below, key, shard, out);
 }
 
 static void forget(shard_file *slot) {
@@ -78,6 +88,11 @@ uwc_status uwc_cache_open(const char *folder, uwc_dtype dtype, uwc_cache **out) 
     return st;
 }
 
+uwc_status uwc_cache_read_below(uwc_cache *cache, const char *folder) {
+    uwc_free(&cache->below);
+    return uwc_strdup(folder, &cache->below);
+}
+
 void uwc_cache_close(uwc_cache **cache) {
     if (*cache == NULL) {
         return;
@@ -86,12 +101,13 @@ void uwc_cache_close(uwc_cache **cache) {
         forget(&(*cache)->slot[i]);
     }
     uwc_free(&(*cache)->folder);
+    uwc_free(&(*cache)->below);
     uwc_free(cache);
 }
 
 bool uwc_cache_has(const uwc_cache *cache, const char *key, int shard) {
     char *path;
-    if (shard_path(cache, key, shard, &path) != UWC_OK) {
+    if (shard_path_to_read(cache, key, shard, &path) != UWC_OK) {
         return false;
     }
     bool there = uwc_file_exists(path);
@@ -291,7 +307,7 @@ static uwc_status read_slot(const shard_file *slot, int64_t first, uwc_tensor *o
 uwc_status uwc_cache_read(uwc_cache *cache, const char *key, int shard, int64_t first, uwc_tensor *out) {
     char *path;
     shard_file *slot;
-    UWC_TRY(shard_path(cache, key, shard, &path));
+    UWC_TRY(shard_path_to_read(cache, key, shard, &path));
     uwc_status st = find_slot(cache, path, &slot);
     uwc_free(&path);
     UWC_TRY(st);
@@ -305,7 +321,7 @@ uwc_status uwc_cache_piece(uwc_cache *cache, const char *key, int shard, int64_t
     char *path;
     struct stat info;
     *out = NULL;
-    UWC_TRY(shard_path(cache, key, shard, &path));
+    UWC_TRY(shard_path_to_read(cache, key, shard, &path));
     uwc_status st = UWC_OK;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     UWC_CHECK_GOTO(st, file >= 0 && fstat(file, &info) == 0, errno == ENOENT ? UWC_E_NOTFOUND : UWC_E_IO, done, "%s: %s", path,
