@@ -28,15 +28,15 @@ static int workers(const coordinator *c) {
 static double seconds_left(const coordinator *c) {
     double left = 0;
     for (int u = 0; u < c->plan->partition->n_units; u++) {
-        uwc_unit_state state = uwc_sched__scheduler_state(c->scheduler, u);
-        left += state == UWC_UNIT_WAITING || state == UWC_UNIT_RUNNING ? c->plan->partition->unit[u].work : 0;
+        uwc_task_state state = uwc_sched__scheduler_state(c->scheduler, u);
+        left += state == UWC_TASK_WAITING || state == UWC_TASK_RUNNING ? c->plan->partition->unit[u].work : 0;
     }
     return c->work_done > 0 ? (uwc_now() - c->start) * left / c->work_done : -1;
 }
 
 static void show(const coordinator *c, int unit, const uwc_unit_result *result, double unit_seconds) {
     uwc_progress progress = {.phase = UWC_PHASE_SOLVE,
-                             .done = uwc_sched__scheduler_count(c->scheduler, UWC_UNIT_DONE),
+                             .done = uwc_sched__scheduler_count(c->scheduler, UWC_TASK_DONE),
                              .total = c->plan->partition->n_units,
                              .seconds = uwc_now() - c->start,
                              .seconds_left = seconds_left(c),
@@ -238,7 +238,7 @@ static void check_deadlines(coordinator *c) {
     double limit = c->run->settings.unit_deadline;
     for (int w = 0; limit > 0 && w < workers(c); w++) {
         if (uwc_sched__scheduler_worker(c->scheduler, w) == UWC_WORKER_BUSY && uwc_now() - c->since[w] > limit) {
-            int unit = uwc_sched__scheduler_unit_of(c->scheduler, w);
+            int unit = uwc_sched__scheduler_task_of(c->scheduler, w);
             const char *name = c->plan->partition->unit[unit].name;
             uwc_log_line(c->run->log, UWC_LOG_INFO, "rank %d has worked on unit %s for more than %g s: it goes to another", w + 1, name,
                          limit);
@@ -275,7 +275,7 @@ static void lead_ranks(coordinator *c) {
         if (action.kind == UWC_ACTION_FINISH) {
             break;
         }
-        note(c, action.kind == UWC_ACTION_ASSIGN ? send_unit(c, action.worker, action.unit) : take_frame(c, 0.1));
+        note(c, action.kind == UWC_ACTION_ASSIGN ? send_unit(c, action.worker[0], action.task) : take_frame(c, 0.1));
         check_deadlines(c);
         note(c, uwc_sched__poll(c->run));
     }
@@ -294,13 +294,13 @@ static void lead_alone(coordinator *c) {
     uwc_action action;
     while ((action = uwc_sched__scheduler_next(c->scheduler)).kind == UWC_ACTION_ASSIGN) {
         uwc_outcome outcome;
-        uwc_status st = uwc_sched__solve_unit(c->run, action.unit, c->cache, poll_alone, c->run, &outcome);
+        uwc_status st = uwc_sched__solve_unit(c->run, action.task, c->cache, poll_alone, c->run, &outcome);
         if (st == UWC_OK) {
-            on_solved(c, 0, action.unit, outcome.image, outcome.bytes, outcome.seconds);
+            on_solved(c, 0, action.task, outcome.image, outcome.bytes, outcome.seconds);
         } else {
             uwc_error error = *uwc_error_last();
             error.status = st;
-            on_failed(c, 0, action.unit, &error);
+            on_failed(c, 0, action.task, &error);
         }
         uwc_free(&outcome.image);
     }
@@ -347,7 +347,7 @@ done:
 }
 
 static uwc_status verdict(const coordinator *c) {
-    int n = c->plan->partition->n_units, unsolved = n - uwc_sched__scheduler_count(c->scheduler, UWC_UNIT_DONE);
+    int n = c->plan->partition->n_units, unsolved = n - uwc_sched__scheduler_count(c->scheduler, UWC_TASK_DONE);
     if (c->fatal.status != UWC_OK) {
         return uwc_error_restore(&c->fatal);
     }
