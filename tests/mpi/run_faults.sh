@@ -22,20 +22,20 @@ resumes() {
 
 for n in 1 3; do
     worker=$((n > 1))
-    # A unit that fails twice is tried again.
-    run $n fail=E_MATH@$worker:2:2
-    expect_status 0 "two failures on $n ranks"
-    expect_text "is tried again" "two failures on $n ranks"
-    resumes "two failures on $n ranks"
+    # A unit that fails once is tried again.
+    run $n fail=E_MATH@$worker:2:1
+    expect_status 0 "a failure on $n ranks"
+    expect_text "is tried again" "a failure on $n ranks"
+    resumes "a failure on $n ranks"
 
     # A unit that never works is given up; the others are solved.
-    run $n fail=E_MATH@$worker:1:3
+    run $n fail=E_MATH@$worker:1:2
     if [ $n = 1 ]; then
-        expect_status 3 "three failures on $n ranks"
-        expect_text "failed block" "three failures"
-        expect_text "solved stem" "three failures"
+        expect_status 3 "two failures on $n ranks"
+        expect_text "failed block" "two failures"
+        expect_text "solved stem" "two failures"
     fi
-    resumes "three failures on $n ranks"
+    resumes "two failures on $n ranks"
 
     # The user stops the run on any rank.
     for rank in $(seq 0 $((n - 1))); do

@@ -1,4 +1,4 @@
-/* The scheduler, alone and with simulated workers that have delays, fail, or fall silent. */
+/* The scheduler, step by step and at its full size. Random events: test_scheduler_events.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,28 +8,29 @@
 
 #include "scheduler.h"
 
-static uwc_scheduler *make(int n_units, const double *work, int n_workers) {
+static uwc_scheduler *make(int n_tasks, const double *work, int n_workers) {
     uwc_scheduler *scheduler;
-    assert_int_equal(uwc_sched__scheduler_create(n_units, work, n_workers, &scheduler), UWC_OK);
+    assert_int_equal(uwc_sched__scheduler_create(n_tasks, work, n_workers, &scheduler), UWC_OK);
     return scheduler;
 }
 
-static void depend(uwc_scheduler *scheduler, int unit, int on) {
-    assert_int_equal(uwc_sched__scheduler_depend(scheduler, unit, on), UWC_OK);
+static void depend(uwc_scheduler *scheduler, int task, int on) {
+    assert_int_equal(uwc_sched__scheduler_depend(scheduler, task, on), UWC_OK);
 }
 
-static void expect_assign(uwc_scheduler *scheduler, int worker, int unit) {
+static void expect_assign(uwc_scheduler *scheduler, int worker, int task) {
     uwc_action action = uwc_sched__scheduler_next(scheduler);
     assert_int_equal(action.kind, UWC_ACTION_ASSIGN);
-    assert_int_equal(action.worker, worker);
-    assert_int_equal(action.unit, unit);
+    assert_int_equal(action.members, 1);
+    assert_int_equal(action.worker[0], worker);
+    assert_int_equal(action.task, task);
 }
 
 static void expect(uwc_scheduler *scheduler, uwc_action_kind kind) {
     assert_int_equal(uwc_sched__scheduler_next(scheduler).kind, kind);
 }
 
-static void given_independent_units_when_two_workers_expect_the_longest_first(void **state) {
+static void given_independent_tasks_when_two_workers_expect_the_longest_first(void **state) {
     (void)state;
     uwc_scheduler *s = make(3, (double[]){1, 5, 3}, 2);
     expect(s, UWC_ACTION_WAIT); /* nobody has come yet */
@@ -44,11 +45,11 @@ static void given_independent_units_when_two_workers_expect_the_longest_first(vo
     expect(s, UWC_ACTION_WAIT);
     assert_true(uwc_sched__scheduler_solved(s, 1, 1));
     expect(s, UWC_ACTION_FINISH);
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_DONE), 3);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_DONE), 3);
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_a_long_chain_when_assigning_expect_it_before_a_bigger_single_unit(void **state) {
+static void given_a_long_chain_when_assigning_expect_it_before_a_bigger_single_task(void **state) {
     (void)state;
     uwc_scheduler *s = make(4, (double[]){2, 2, 2, 5}, 1); /* 0 -> 1 -> 2 is 6 long, 3 is 5 */
     depend(s, 1, 0);
@@ -77,7 +78,7 @@ static void given_a_chain_when_solving_expect_its_order_and_idle_workers(void **
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_units_of_an_earlier_session_when_started_expect_only_the_rest(void **state) {
+static void given_tasks_of_an_earlier_session_when_started_expect_only_the_rest(void **state) {
     (void)state;
     uwc_scheduler *s = make(3, (double[]){1, 1, 1}, 1);
     depend(s, 1, 0);
@@ -93,7 +94,7 @@ static void given_units_of_an_earlier_session_when_started_expect_only_the_rest(
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_a_unit_that_fails_when_retried_expect_two_retries_and_skipped_dependents(void **state) {
+static void given_a_task_that_fails_when_retried_expect_one_retry_and_skipped_dependents(void **state) {
     (void)state;
     uwc_scheduler *s = make(4, (double[]){9, 9, 9, 1}, 1);
     depend(s, 1, 0);
@@ -106,10 +107,10 @@ static void given_a_unit_that_fails_when_retried_expect_two_retries_and_skipped_
     expect_assign(s, 0, 3);
     uwc_sched__scheduler_solved(s, 0, 3);
     expect(s, UWC_ACTION_FINISH);
-    assert_int_equal(uwc_sched__scheduler_state(s, 0), UWC_UNIT_FAILED);
-    assert_int_equal(uwc_sched__scheduler_state(s, 1), UWC_UNIT_SKIPPED);
-    assert_int_equal(uwc_sched__scheduler_state(s, 2), UWC_UNIT_SKIPPED);
-    assert_int_equal(uwc_sched__scheduler_state(s, 3), UWC_UNIT_DONE);
+    assert_int_equal(uwc_sched__scheduler_state(s, 0), UWC_TASK_FAILED);
+    assert_int_equal(uwc_sched__scheduler_state(s, 1), UWC_TASK_SKIPPED);
+    assert_int_equal(uwc_sched__scheduler_state(s, 2), UWC_TASK_SKIPPED);
+    assert_int_equal(uwc_sched__scheduler_state(s, 3), UWC_TASK_DONE);
     uwc_sched__scheduler_destroy(&s);
 }
 
@@ -119,7 +120,7 @@ static void given_a_lost_worker_when_it_comes_back_expect_its_result_to_count_on
     depend(s, 1, 0);
     uwc_sched__scheduler_hello(s, 0);
     expect_assign(s, 0, 0);
-    assert_int_equal(uwc_sched__scheduler_unit_of(s, 0), 0);
+    assert_int_equal(uwc_sched__scheduler_task_of(s, 0), 0);
     assert_false(uwc_sched__scheduler_lost(s, 0));
     uwc_sched__scheduler_hello(s, 1);
     expect_assign(s, 1, 0);
@@ -132,7 +133,7 @@ static void given_a_lost_worker_when_it_comes_back_expect_its_result_to_count_on
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_a_given_up_unit_when_a_lost_worker_solves_it_expect_dependents_to_run(void **state) {
+static void given_a_given_up_task_when_a_lost_worker_solves_it_expect_dependents_to_run(void **state) {
     (void)state;
     uwc_scheduler *s = make(3, (double[]){1, 1, 1}, 2);
     depend(s, 1, 0);
@@ -141,29 +142,29 @@ static void given_a_given_up_unit_when_a_lost_worker_solves_it_expect_dependents
     expect_assign(s, 0, 0);
     assert_false(uwc_sched__scheduler_lost(s, 0));
     uwc_sched__scheduler_hello(s, 1);
-    for (int attempt = 1; attempt <= UWC_SCHEDULER_RETRIES; attempt++) {
+    for (int attempt = 0; attempt <= UWC_SCHEDULER_RETRIES; attempt++) {
         expect_assign(s, 1, 0);
         assert_int_equal(uwc_sched__scheduler_failed(s, 1, 0), attempt == UWC_SCHEDULER_RETRIES);
     }
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_SKIPPED), 2);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_SKIPPED), 2);
     assert_true(uwc_sched__scheduler_solved(s, 0, 0));
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_SKIPPED), 0);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_SKIPPED), 0);
     expect_assign(s, 0, 1);
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_all_workers_lost_when_units_remain_expect_finish(void **state) {
+static void given_all_workers_lost_when_tasks_remain_expect_finish(void **state) {
     (void)state;
     uwc_scheduler *s = make(2, (double[]){1, 1}, 1);
     uwc_sched__scheduler_hello(s, 0);
     expect_assign(s, 0, 0);
     uwc_sched__scheduler_lost(s, 0);
     expect(s, UWC_ACTION_FINISH);
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_WAITING), 2);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_WAITING), 2);
     uwc_sched__scheduler_destroy(&s);
 }
 
-static void given_a_stop_when_units_run_expect_to_wait_for_them_only(void **state) {
+static void given_a_stop_when_tasks_run_expect_to_wait_for_them_only(void **state) {
     (void)state;
     uwc_scheduler *s = make(3, (double[]){1, 1, 1}, 2);
     uwc_sched__scheduler_hello(s, 0);
@@ -173,128 +174,199 @@ static void given_a_stop_when_units_run_expect_to_wait_for_them_only(void **stat
     expect(s, UWC_ACTION_WAIT);
     uwc_sched__scheduler_solved(s, 0, 0);
     expect(s, UWC_ACTION_FINISH);
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_WAITING), 2);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_WAITING), 2);
     uwc_sched__scheduler_destroy(&s);
 }
 
-/* ---- simulation: a clock, workers with delays, and a dummy solver that fails or falls silent by chance ------------------------- */
+/* ---- teams -------------------------------------------------------------------------------------------------------------------------- */
 
-enum { UNITS = 24, WORKERS = 5 };
-
-typedef struct world {
-    uint64_t seed;
-    double fail, silent; /* probabilities */
-    double now;
-    double until[WORKERS]; /* when the worker reports */
-    bool dead[WORKERS];
-    uint64_t draws;
-    int began[UNITS], news[UNITS];
-} world;
-
-static double chance(world *w) {
-    return uwc_rng_uniform(w->seed, 99, w->draws++);
-}
-
-static void begin(world *w, uwc_scheduler *s, uwc_action action, bool need[UNITS][UNITS]) {
-    for (int on = 0; on < action.unit; on++) {
-        assert_true(!need[action.unit][on] || uwc_sched__scheduler_state(s, on) == UWC_UNIT_DONE);
-    }
-    w->began[action.unit]++;
-    w->until[action.worker] = w->now + 1 + 9 * chance(w);
-    w->dead[action.worker] = chance(w) < w->silent;
-}
-
-/* The next report, or after 20 s of silence the loss of a worker. */
-static void pass_time(world *w, uwc_scheduler *s) {
-    int first = -1;
-    double when = 1e300;
-    for (int k = 0; k < WORKERS; k++) {
-        double at = w->dead[k] ? w->until[k] + 20 : w->until[k];
-        if (uwc_sched__scheduler_worker(s, k) == UWC_WORKER_BUSY && at < when) {
-            first = k;
-            when = at;
-        }
-    }
-    assert_true(first >= 0);
-    w->now = when;
-    int unit = uwc_sched__scheduler_unit_of(s, first);
-    if (w->dead[first]) {
-        uwc_sched__scheduler_lost(s, first);
-    } else if (chance(w) < w->fail) {
-        uwc_sched__scheduler_failed(s, first, unit);
-    } else {
-        w->news[unit] += uwc_sched__scheduler_solved(s, first, unit);
+static void hello(uwc_scheduler *scheduler, int first, int last) {
+    for (int w = first; w <= last; w++) {
+        uwc_sched__scheduler_hello(scheduler, w);
     }
 }
 
-static void simulate(world *w) {
-    bool need[UNITS][UNITS] = {{false}};
-    double work[UNITS];
-    for (int u = 0; u < UNITS; u++) {
-        work[u] = 1 + 9 * chance(w);
+static void expect_team(uwc_scheduler *scheduler, int task, int members, const int *worker) {
+    uwc_action action = uwc_sched__scheduler_next(scheduler);
+    assert_int_equal(action.kind, UWC_ACTION_ASSIGN);
+    assert_int_equal(action.task, task);
+    assert_int_equal(action.members, members);
+    for (int m = 0; m < members; m++) {
+        const int *team;
+        assert_int_equal(action.worker[m], worker[m]);
+        assert_int_equal(uwc_sched__scheduler_team_of(scheduler, worker[m], &team), members);
+        assert_memory_equal(team, worker, (size_t)members * sizeof *worker);
+        assert_int_equal(uwc_sched__scheduler_task_of(scheduler, worker[m]), task);
     }
-    uwc_scheduler *s = make(UNITS, work, WORKERS);
-    for (int u = 1; u < UNITS; u++) {
-        for (int on = 0; on < u; on++) {
-            need[u][on] = chance(w) < 0.1;
-            if (need[u][on]) {
-                depend(s, u, on);
-            }
-        }
+}
+
+static void given_idle_workers_when_tasks_are_fewer_expect_them_shared_in_powers_of_two(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(3, (double[]){1, 3, 2}, 13);
+    for (int t = 0; t < 3; t++) {
+        uwc_sched__scheduler_team(s, t, 1, t == 2 ? 2 : 16);
     }
-    for (int k = 0; k < WORKERS; k++) {
-        uwc_sched__scheduler_hello(s, k);
+    hello(s, 0, 12);
+    expect_team(s, 1, 4, (int[]){0, 1, 2, 3}); /* 13 / 3 */
+    expect_team(s, 2, 2, (int[]){4, 5});       /* 9 / 2, but two at most */
+    expect_team(s, 0, 4, (int[]){6, 7, 8, 9}); /* 7 / 1 */
+    const int *team;
+    assert_int_equal(uwc_sched__scheduler_team_of(s, 10, &team), 0);
+    assert_null(team);
+    assert_true(uwc_sched__scheduler_solved(s, 4, 2));
+    assert_int_equal(uwc_sched__scheduler_worker(s, 5), UWC_WORKER_IDLE);
+    assert_int_equal(uwc_sched__scheduler_worker(s, 6), UWC_WORKER_BUSY);
+    assert_int_equal(uwc_sched__scheduler_task_of(s, 5), -1);
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_a_task_for_four_when_two_are_idle_expect_the_next_task_and_then_four(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(3, (double[]){9, 1, 1}, 4);
+    uwc_sched__scheduler_team(s, 0, 4, 8);
+    hello(s, 0, 1);
+    expect_team(s, 1, 1, (int[]){0});
+    expect_team(s, 2, 1, (int[]){1});
+    hello(s, 2, 3);
+    expect(s, UWC_ACTION_WAIT);
+    uwc_sched__scheduler_solved(s, 0, 1);
+    expect(s, UWC_ACTION_WAIT);
+    uwc_sched__scheduler_solved(s, 1, 2);
+    expect_team(s, 0, 4, (int[]){0, 1, 2, 3});
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_a_task_for_four_when_three_are_left_expect_two_to_do(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(1, (double[]){1}, 4);
+    uwc_sched__scheduler_team(s, 0, 4, 4);
+    hello(s, 0, 2);
+    expect(s, UWC_ACTION_WAIT); /* for the fourth */
+    assert_false(uwc_sched__scheduler_lost(s, 3));
+    expect_team(s, 0, 2, (int[]){0, 1});
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_a_team_when_a_member_is_lost_expect_the_others_free_and_the_task_again(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(1, (double[]){1}, 4);
+    uwc_sched__scheduler_team(s, 0, 1, 4);
+    hello(s, 0, 3);
+    expect_team(s, 0, 4, (int[]){0, 1, 2, 3});
+    assert_false(uwc_sched__scheduler_lost(s, 1));
+    assert_int_equal(uwc_sched__scheduler_task_of(s, 1), 0);
+    assert_int_equal(uwc_sched__scheduler_task_of(s, 0), -1);
+    assert_int_equal(uwc_sched__scheduler_state(s, 0), UWC_TASK_WAITING);
+    expect_team(s, 0, 2, (int[]){0, 2});
+    assert_false(uwc_sched__scheduler_failed(s, 1, 0)); /* of the first try: the second goes on */
+    assert_int_equal(uwc_sched__scheduler_worker(s, 1), UWC_WORKER_IDLE);
+    assert_int_equal(uwc_sched__scheduler_worker(s, 2), UWC_WORKER_BUSY);
+    assert_false(uwc_sched__scheduler_failed(s, 2, 0)); /* any member reports a failure */
+    assert_int_equal(uwc_sched__scheduler_worker(s, 0), UWC_WORKER_IDLE);
+    expect_team(s, 0, 4, (int[]){0, 1, 2, 3});
+    assert_true(uwc_sched__scheduler_failed(s, 3, 0));
+    expect(s, UWC_ACTION_FINISH);
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_workers_that_die_with_a_task_when_five_are_dead_expect_it_given_up(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(2, (double[]){1, 1}, 6);
+    depend(s, 1, 0);
+    hello(s, 0, 5);
+    for (int loss = 0; loss <= UWC_SCHEDULER_LOSSES; loss++) {
+        expect_assign(s, loss, 0);
+        assert_int_equal(uwc_sched__scheduler_lost(s, loss), loss == UWC_SCHEDULER_LOSSES);
     }
+    assert_int_equal(uwc_sched__scheduler_state(s, 1), UWC_TASK_SKIPPED);
+    expect(s, UWC_ACTION_FINISH);
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_a_task_that_a_lost_worker_solves_when_others_have_it_expect_them_busy_until_they_report(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(1, (double[]){1}, 3);
+    uwc_sched__scheduler_team(s, 0, 1, 2);
+    uwc_sched__scheduler_hello(s, 0);
+    expect_assign(s, 0, 0);
+    uwc_sched__scheduler_lost(s, 0);
+    hello(s, 1, 2);
+    expect_team(s, 0, 2, (int[]){1, 2});
+    assert_true(uwc_sched__scheduler_solved(s, 0, 0));
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_RUNNING), 0);
+    assert_int_equal(uwc_sched__scheduler_worker(s, 2), UWC_WORKER_BUSY);
+    uwc_sched__scheduler_hello(s, 2); /* changes nothing: it has a task */
+    expect(s, UWC_ACTION_WAIT);
+    assert_false(uwc_sched__scheduler_solved(s, 1, 0));
+    expect(s, UWC_ACTION_FINISH);
+    uwc_sched__scheduler_destroy(&s);
+}
+
+/* ---- size --------------------------------------------------------------------------------------------------------------------------- */
+
+enum { BIG_TASKS = 100000, BIG_WORKERS = 1000, BIG_CHAIN = 50 };
+
+/* Solves everything, the workers in the order in which they began; a worker that has begun is put at the end of the line. */
+static int run_big(uwc_scheduler *s, int *line) {
+    int64_t from = 0, to = 0;
     uwc_action action;
     while ((action = uwc_sched__scheduler_next(s)).kind != UWC_ACTION_FINISH) {
         if (action.kind == UWC_ACTION_ASSIGN) {
-            begin(w, s, action, need);
+            line[to++] = action.worker[0];
         } else {
-            pass_time(w, s);
+            assert_true(from < to);
+            int lead = line[from++];
+            assert_true(uwc_sched__scheduler_solved(s, lead, uwc_sched__scheduler_task_of(s, lead)));
         }
     }
-    int lost = 0;
-    for (int k = 0; k < WORKERS; k++) {
-        lost += uwc_sched__scheduler_worker(s, k) == UWC_WORKER_LOST;
-    }
-    assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_RUNNING), 0);
-    assert_true(uwc_sched__scheduler_count(s, UWC_UNIT_WAITING) == 0 || lost == WORKERS);
-    for (int u = 0; u < UNITS; u++) {
-        assert_int_equal(w->news[u], uwc_sched__scheduler_state(s, u) == UWC_UNIT_DONE);
-        assert_in_range(w->began[u], 0, 1 + UWC_SCHEDULER_RETRIES);
-        bool behind_failed = false;
-        for (int on = 0; on < u; on++) {
-            uwc_unit_state before = uwc_sched__scheduler_state(s, on);
-            behind_failed = behind_failed || (need[u][on] && (before == UWC_UNIT_FAILED || before == UWC_UNIT_SKIPPED));
-        }
-        assert_int_equal(uwc_sched__scheduler_state(s, u) == UWC_UNIT_SKIPPED, behind_failed);
-    }
-    if (w->fail == 0 && w->silent == 0) {
-        assert_int_equal(uwc_sched__scheduler_count(s, UWC_UNIT_DONE), UNITS);
-    }
-    uwc_sched__scheduler_destroy(&s);
+    return (int)to;
 }
 
-static void given_simulated_workers_when_run_expect_every_invariant(void **state) {
+/* It takes 0.03 s; a search through all tasks for each event takes minutes. */
+static void given_many_tasks_and_workers_when_run_expect_no_search_through_them(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 300; seed++) {
-        world w = {.seed = seed, .fail = seed % 3 == 0 ? 0 : 0.4, .silent = seed % 5 == 0 ? 0.05 : 0};
-        simulate(&w);
+    double *work;
+    int *line;
+    assert_int_equal(uwc_calloc(BIG_TASKS, sizeof *work, &work), UWC_OK);
+    assert_int_equal(uwc_calloc(BIG_TASKS, sizeof *line, &line), UWC_OK);
+    for (int t = 0; t < BIG_TASKS; t++) {
+        work[t] = uwc_rng_uniform(3, 0, (uint64_t)t);
     }
+    double begin = uwc_now();
+    uwc_scheduler *s = make(BIG_TASKS, work, BIG_WORKERS);
+    for (int t = 0; t < BIG_TASKS; t++) {
+        uwc_sched__scheduler_team(s, t, 1, 1 << t % 5);
+        if (t % BIG_CHAIN > 0) {
+            depend(s, t, t - 1);
+        }
+    }
+    hello(s, 0, BIG_WORKERS - 1);
+    assert_int_equal(run_big(s, line), BIG_TASKS);
+    assert_int_equal(uwc_sched__scheduler_count(s, UWC_TASK_DONE), BIG_TASKS);
+    assert_true(uwc_now() - begin < 2);
+    uwc_sched__scheduler_destroy(&s);
+    uwc_free(&work);
+    uwc_free(&line);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(given_independent_units_when_two_workers_expect_the_longest_first),
-        cmocka_unit_test(given_a_long_chain_when_assigning_expect_it_before_a_bigger_single_unit),
+        cmocka_unit_test(given_independent_tasks_when_two_workers_expect_the_longest_first),
+        cmocka_unit_test(given_a_long_chain_when_assigning_expect_it_before_a_bigger_single_task),
         cmocka_unit_test(given_a_chain_when_solving_expect_its_order_and_idle_workers),
-        cmocka_unit_test(given_units_of_an_earlier_session_when_started_expect_only_the_rest),
-        cmocka_unit_test(given_a_unit_that_fails_when_retried_expect_two_retries_and_skipped_dependents),
+        cmocka_unit_test(given_tasks_of_an_earlier_session_when_started_expect_only_the_rest),
+        cmocka_unit_test(given_a_task_that_fails_when_retried_expect_one_retry_and_skipped_dependents),
         cmocka_unit_test(given_a_lost_worker_when_it_comes_back_expect_its_result_to_count_once),
-        cmocka_unit_test(given_a_given_up_unit_when_a_lost_worker_solves_it_expect_dependents_to_run),
-        cmocka_unit_test(given_all_workers_lost_when_units_remain_expect_finish),
-        cmocka_unit_test(given_a_stop_when_units_run_expect_to_wait_for_them_only),
-        cmocka_unit_test(given_simulated_workers_when_run_expect_every_invariant),
+        cmocka_unit_test(given_a_given_up_task_when_a_lost_worker_solves_it_expect_dependents_to_run),
+        cmocka_unit_test(given_all_workers_lost_when_tasks_remain_expect_finish),
+        cmocka_unit_test(given_a_stop_when_tasks_run_expect_to_wait_for_them_only),
+        cmocka_unit_test(given_idle_workers_when_tasks_are_fewer_expect_them_shared_in_powers_of_two),
+        cmocka_unit_test(given_a_task_for_four_when_two_are_idle_expect_the_next_task_and_then_four),
+        cmocka_unit_test(given_a_task_for_four_when_three_are_left_expect_two_to_do),
+        cmocka_unit_test(given_a_team_when_a_member_is_lost_expect_the_others_free_and_the_task_again),
+        cmocka_unit_test(given_workers_that_die_with_a_task_when_five_are_dead_expect_it_given_up),
+        cmocka_unit_test(given_a_task_that_a_lost_worker_solves_when_others_have_it_expect_them_busy_until_they_report),
+        cmocka_unit_test(given_many_tasks_and_workers_when_run_expect_no_search_through_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
