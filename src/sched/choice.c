@@ -96,7 +96,8 @@ uwc_status uwc_sched__spans(const uwc_comm *comm, int64_t images, int64_t batch,
     int64_t capacity = 0, first, count;
     *out = NULL;
     *n = 0;
-    for (int shard = uwc_comm_rank(comm); shard < UWC_SHARDS; shard += uwc_comm_size(comm)) {
+    const int rank = comm == NULL ? 0 : uwc_comm_rank(comm), size = comm == NULL ? 1 : uwc_comm_size(comm);
+    for (int shard = rank; shard < UWC_SHARDS; shard += size) {
         uwc_shard_range(images, shard, &first, &count);
         for (int64_t at = 0; at < count && (wanted == NULL || wanted[shard]); at += batch) {
             UWC_TRY(uwc_grow(out, &capacity, *n + 1, sizeof **out));

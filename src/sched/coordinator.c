@@ -292,10 +292,10 @@ uwc_status uwc_sched__coordinate(uwc_coordinator *c) {
     return st == UWC_OK ? booked : uwc_error_restore(&error);
 }
 
-void uwc_sched__coordinator_close(uwc_coordinator **coordinator) {
-    if (*coordinator != NULL) {
-        uwc_sched__scheduler_destroy(&(*coordinator)->farm.scheduler);
-        uwc_free(&(*coordinator)->spent);
-        uwc_free(coordinator);
+void uwc_sched__coordinator_close(uwc_coordinator **out) {
+    if (*out != NULL) {
+        uwc_sched__scheduler_destroy(&(*out)->farm.scheduler);
+        uwc_free(&(*out)->spent);
+        uwc_free(out);
     }
 }

@@ -92,8 +92,8 @@ struct uwc_farm {
     uwc_error fatal; /* ends the farm; status OK: none */
 };
 
-/* One round of the coordinator: waits at most so long for a frame, answers it, sees to the rest. For rank 0 at work itself. */
-uwc_status uwc_sched__farm_step(uwc_farm *farm, double seconds) UWC_MUST_USE;
+/* For rank 0 at work itself: answers a frame that has come and sees to the rest. Errors: what ends the farm. */
+uwc_status uwc_sched__farm_step(uwc_farm *farm) UWC_MUST_USE;
 /* Until every task is done or given up. With farm->scheduler made; its workers are the ranks. */
 uwc_status uwc_sched__lead(uwc_farm *farm) UWC_MUST_USE;
 

@@ -274,13 +274,18 @@ static uwc_action next_action(uwc_farm *farm) {
     return action;
 }
 
-uwc_status uwc_sched__farm_step(uwc_farm *farm, double seconds) {
-    bool got;
+/* Waits at most so long for a frame, answers it, sees to the rest. */
+static void step(uwc_farm *farm, double seconds) {
+    bool got = false;
     note(farm, take_frame(farm, seconds, &got));
     if (farm->fatal.status == UWC_OK && got) {
         next_action(farm);
     }
     note(farm, keep_house(farm));
+}
+
+uwc_status uwc_sched__farm_step(uwc_farm *farm) {
+    step(farm, 0);
     return farm->fatal.status == UWC_OK ? UWC_OK : uwc_error_restore(&farm->fatal);
 }
 
@@ -321,7 +326,7 @@ static void lead(uwc_farm *farm) {
         uwc_sched__scheduler_hello(farm->scheduler, 0);
     }
     while (farm->fatal.status == UWC_OK && next_action(farm).kind != UWC_ACTION_FINISH) {
-        (void)uwc_sched__farm_step(farm, HOUSEKEEPING); /* its failure is farm->fatal */
+        step(farm, HOUSEKEEPING);
     }
     dismiss(farm);
 }

@@ -120,7 +120,7 @@ static uwc_status fill(const uwc_run *run, const uwc_graph *quantized, const uwc
     UWC_TRY(uwc_json_set(out, "config", config));
     UWC_TRY(uwc_json_set_int(out, "ranks", uwc_comm_size(run->comm)));
     UWC_TRY(uwc_json_set_int(out, "threads", run->settings.threads));
-    UWC_TRY(uwc_json_set_int(out, "peak_rss_bytes", run->peak));
+    UWC_TRY(uwc_json_set_int(out, "peak_rss_bytes", run->peak > uwc_peak_rss() ? run->peak : uwc_peak_rss()));
     UWC_TRY(set_score(score, out));
     UWC_TRY(set_bad(run, score, bad, out));
     UWC_TRY(set_seconds(run, out));
