@@ -67,7 +67,7 @@ void uwc_run_close(uwc_run **run);
 const char *uwc_run_folder(const uwc_run *run);
 const uwc_config *uwc_run_config(const uwc_run *run);
 
-/* The phases. Each needs the ones before it (Errors: STATE otherwise), leaves alone what is done already and gives the same bytes when
+/* The phases. From solve on ranks may die: rank 0 goes on with the others (uwc_comm_loosen). Each needs the ones before it (Errors: STATE otherwise), leaves alone what is done already and gives the same bytes when
  * repeated. All Collective. */
 
 /* model -> plan.json: units, segments, bits, hashes. On a planned run: compares. Errors: STATE (another model, data or instruction set). */
@@ -82,6 +82,12 @@ uwc_status uwc_phase_assemble(uwc_run *run) UWC_MUST_USE;
 uwc_status uwc_phase_evaluate(uwc_run *run) UWC_MUST_USE;
 /* All of them in order. */
 uwc_status uwc_run_all(uwc_run *run) UWC_MUST_USE;
+
+/* The phases of n > 0 runs on one communicator, as one: runs whose float activations are the same share them in a folder under `captured`,
+ * and units of all runs are given to ranks at once. `done` (every rank) is called when a run has its metrics.json; another status than OK
+ * ends the whole with it. Errors: UNITS (some units were given up; the runs without such are done). Collective. */
+uwc_status uwc_runs_all(uwc_run *const *runs, int n, const char *captured, uwc_status (*done)(void *self, int run),
+                        void *self) UWC_MUST_USE;
 
 /* What plan.json says of memory for a float network with bits assigned, before there is a run: an object {images, batch, unit_batch,
  * cache_bytes, memory_bytes: {plan, capture, solve, evaluate}, limit}. Errors: UNSUPPORTED (a network that cannot be calibrated). Local. */

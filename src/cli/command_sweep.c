@@ -1,11 +1,12 @@
-/* sweep: every combination as a run of its own in a folder of the sweep directory; sweep.json and sweep.csv grow with each. */
+/* sweep: every combination as a run in a folder of the sweep directory, all of them solved at once; sweep.json and sweep.csv grow with each
+ * that is evaluated. */
 #include "cli_impl.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RUNS = 10000 };
+enum { MOST_RUNS = 400 }; /* each holds files open */
 
 static bool is_empty_folder(const char *path) {
     DIR *folder = opendir(path);
@@ -74,31 +75,63 @@ done:
     return st;
 }
 
-static uwc_status run_one(uwc_cli__session *session, const uwc_config *config, int64_t combination, const char *base, uwc_json *rows) {
+/* The runs of a sweep. */
+typedef struct sweep {
+    uwc_cli__session *session;
+    const char *base;
+    int n;
+    uwc_config **config; /* [n] */
+    uwc_run **run;       /* [n] */
+    uwc_json *rows;
+} sweep;
+
+static uwc_status open_run(sweep *s, const uwc_config *config, int index) {
+    uwc_cli__session *session = s->session;
     bool resume = (session->arguments->given & UWC_FLAG_RESUME) != 0;
     char *name = NULL, *folder = NULL;
-    uwc_config *picked = NULL;
-    uwc_run *run = NULL;
-    uwc_status st = name_run(config, combination, &name);
+    uwc_status st = name_run(config, index, &name);
     if (st == UWC_OK) {
-        st = uwc_path_join(base, name, &folder);
+        st = uwc_path_join(s->base, name, &folder);
     }
     if (st == UWC_OK) {
-        st = uwc_config_sweep_pick(config, combination, &picked);
+        st = uwc_config_sweep_pick(config, index, &s->config[index]);
     }
-    UWC_TRY_GOTO(st, uwc_comm_agree(session->comm, st), done);
-    uwc_log_line(&session->log, UWC_LOG_INFO, "%s (%lld of %lld)", name, (long long)combination + 1,
-                 (long long)uwc_config_sweep_count(config));
-    UWC_TRY_GOTO(st, uwc_run_open(session->comm, picked, folder, resume, &session->log, &session->hooks, &run), done);
-    UWC_TRY_GOTO(st, uwc_run_all(run), done);
-    st = uwc_comm_agree(session->comm, uwc_cli__is_first(session) ? add_row(base, folder, rows) : UWC_OK);
-done:
+    st = uwc_comm_agree(session->comm, st);
+    if (st == UWC_OK) {
+        st = uwc_run_open(session->comm, s->config[index], folder, resume, &session->log, &session->hooks, &s->run[index]);
+    }
     st = uwc_error_note(st, "%s", name == NULL ? "sweep" : name);
-    uwc_run_close(&run);
-    uwc_config_destroy(&picked);
     uwc_free(&folder);
     uwc_free(&name);
     return st;
+}
+
+static uwc_status open_runs(sweep *s, const uwc_config *config) {
+    s->n = (int)uwc_config_sweep_count(config);
+    uwc_status st = uwc_calloc(s->n, sizeof(uwc_config *), &s->config);
+    if (st == UWC_OK) {
+        st = uwc_calloc(s->n, sizeof(uwc_run *), &s->run);
+    }
+    UWC_TRY(uwc_comm_agree(s->session->comm, st));
+    for (int i = 0; i < s->n; i++) {
+        UWC_TRY(open_run(s, config, i));
+    }
+    return UWC_OK;
+}
+
+static void close_runs(sweep *s) {
+    for (int i = 0; s->run != NULL && i < s->n; i++) {
+        uwc_run_close(&s->run[i]);
+        uwc_config_destroy(&s->config[i]);
+    }
+    uwc_free(&s->run);
+    uwc_free(&s->config);
+    uwc_json_release(&s->rows);
+}
+
+static uwc_status on_done(void *self, int index) {
+    sweep *s = self;
+    return uwc_cli__is_first(s->session) ? add_row(s->base, uwc_run_folder(s->run[index]), s->rows) : UWC_OK;
 }
 
 static uwc_status run_all(uwc_cli__session *session, const uwc_config *config, const char *base) {
@@ -106,18 +139,23 @@ static uwc_status run_all(uwc_cli__session *session, const uwc_config *config, c
     UWC_CHECK(uwc_config_sweep_count(config) <= MOST_RUNS, UWC_E_CONFIG, "%s: more than %d combinations under `sweep:`",
               session->arguments->operand, MOST_RUNS);
     UWC_TRY(uwc_comm_agree(session->comm, uwc_cli__is_first(session) ? make_folder(session, base) : UWC_OK));
-    uwc_json *rows = uwc_json_array();
-    uwc_status st = UWC_OK;
-    for (int64_t i = 0; st == UWC_OK && i < uwc_config_sweep_count(config); i++) {
-        st = run_one(session, config, i, base, rows);
+    sweep s = {.session = session, .base = base, .rows = uwc_json_array()};
+    char *captured = NULL;
+    uwc_status st = open_runs(&s, config);
+    if (st == UWC_OK) {
+        st = uwc_comm_agree(session->comm, uwc_path_join(base, "cache", &captured));
+    }
+    if (st == UWC_OK) {
+        st = uwc_runs_all(s.run, s.n, captured, on_done, &s);
     }
     if (st == UWC_OK && session->out != NULL) {
         st = uwc_report_page(base);
     }
     if (st == UWC_OK && session->out != NULL && session->log.level > UWC_LOG_QUIET) {
-        st = uwc_report_sweep(rows, session->out);
+        st = uwc_report_sweep(s.rows, session->out);
     }
-    uwc_json_release(&rows);
+    uwc_free(&captured);
+    close_runs(&s);
     return st;
 }
 

@@ -9,7 +9,8 @@ typedef struct uwc_coordinator {
     double start, *spent; /* [chains] seconds of this session on their units */
     double work_done;     /* of this session */
     double rate;          /* seconds per multiply-add of the slowest unit so far, 0: none yet */
-    int done, total;
+    int total;           /* tasks */
+    char name[256];      /* of the unit that is spoken of */
     uwc_error given_up; /* the first unit that was given up */
     uwc_farm farm;
 } coordinator;
@@ -24,10 +25,15 @@ static double work_of(const coordinator *c, int task) {
     return run->plan->partition->unit[unit].work * (double)run->plan->images;
 }
 
+/* "block1", where there are several chains "sweep/weight_bits-4: block1". */
 static const char *name_of(void *self, int task) {
+    coordinator *c = self;
     int unit;
-    const uwc_run *run = run_of(self, task, &unit);
-    return run->plan->partition->unit[unit].name;
+    const uwc_run *run = run_of(c, task, &unit);
+    const char *slash = strrchr(run->folder, '/');
+    snprintf(c->name, sizeof c->name, "%.100s%s%.140s", c->chains->n == 1 ? "" : slash == NULL ? run->folder : slash + 1,
+             c->chains->n == 1 ? "" : ": ", run->plan->partition->unit[unit].name);
+    return c->name;
 }
 
 /* ---- what is told ------------------------------------------------------------------------------------------------------------------- */

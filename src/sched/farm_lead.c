@@ -207,7 +207,9 @@ static uwc_status send_task(uwc_farm *farm, const uwc_assignment *a, int rank) {
 
 static void perform(uwc_farm *farm, const uwc_assignment *a) {
     uwc_outcome outcome = {0};
+    farm->hand.round = a->round;
     uwc_status st = farm->hand.perform(&farm->hand, a, &outcome);
+    farm->hand.round = 0;
     if (st == UWC_OK) {
         take_outcome(farm, 0, a->task, &outcome);
     } else if (farm->fatal.status == UWC_OK) {
@@ -262,7 +264,8 @@ static uwc_status keep_house(uwc_farm *farm) {
         uwc_log_line(farm->log, UWC_LOG_INFO, "no other rank is left: rank 0 goes on alone");
         uwc_sched__scheduler_hello(farm->scheduler, 0);
     }
-    return hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
+    bool idle = farm->hand.round == 0; /* else its own task asks */
+    return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
 
 static uwc_action next_action(uwc_farm *farm) {

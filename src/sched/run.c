@@ -262,6 +262,7 @@ void uwc_run_close(uwc_run **out) {
     uwc_json_release(&run->events);
     uwc_config_destroy(&run->owned);
     uwc_free(&run->folder);
+    uwc_free(&run->captured);
     if (run->lock >= 0) {
         close(run->lock);
     }

@@ -351,7 +351,9 @@ typedef struct uwc_coordinator uwc_coordinator;
 uwc_status uwc_sched__coordinator_open(const uwc_chains *chains, uwc_coordinator **out) UWC_MUST_USE;
 uwc_status uwc_sched__coordinate(uwc_coordinator *coordinator) UWC_MUST_USE;
 void uwc_sched__coordinator_close(uwc_coordinator **coordinator);
-/* Solves runs together. Collective. */
+/* Whether the journal has every unit. Rank 0. */
+bool uwc_sched__has_all_units(const uwc_run *run);
+/* Solves runs together; leaves the communicator loose. Collective. */
 uwc_status uwc_sched__solve(uwc_run *const *runs, int n) UWC_MUST_USE;
 /* done[u]: solved by an earlier session and not needed again for activations that are missing. Rank 0. */
 uwc_status uwc_sched__find_done(const uwc_run *run, const uwc_cache *cache, bool *done) UWC_MUST_USE;

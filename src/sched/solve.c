@@ -53,6 +53,15 @@ uwc_status uwc_sched__find_done(const uwc_run *run, const uwc_cache *cache, bool
     return UWC_OK;
 }
 
+bool uwc_sched__has_all_units(const uwc_run *run) {
+    for (int u = 0; u < run->plan->partition->n_units; u++) {
+        if (uwc_sched__find_event(run, "unit", "unit", u) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Rank 0. */
 static uwc_status check_captured(const uwc_run *run, const uwc_cache *cache) {
     for (int i = 0; i < run->plan->n_boundary; i++) {
