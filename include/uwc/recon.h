@@ -110,6 +110,15 @@ typedef struct uwc_recon_need {
  * operator without gradient in it). Local. */
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
 
+/* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, and what each of them repeats. */
+typedef struct uwc_recon_work {
+    double shared, alone;
+} uwc_recon_work;
+
+/* Estimate from shapes for the unit of the n listed nodes of a network with bits assigned. Local. */
+void uwc_recon_estimate(const uwc_graph *network, const int *node, int n, const uwc_recon_options *options, int64_t images,
+                        uwc_recon_work *out);
+
 /* ---- the second-order picture of a unit (docs/method.md) -------------------------------------------------------------------------- */
 
 /* Changes of a unit's weights and biases: nearest rounding, the result of a reconstruction. */

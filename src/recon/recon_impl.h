@@ -95,6 +95,8 @@ uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, doubl
 uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *part) UWC_MUST_USE;
 /* Of its working memory, for one group. */
 int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n);
+/* Its multiply-adds, for one group. */
+double uwc_recon__choose_ridge_work(int64_t rows, int64_t n);
 /* Of the working memory of uwc_recon__round_rows. */
 int64_t uwc_recon__round_rows_bytes(int64_t rows, int64_t n);
 

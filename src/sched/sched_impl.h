@@ -129,6 +129,17 @@ uwc_status uwc_sched__plan_load(uwc_run *run, bool fresh) UWC_MUST_USE;
 /* Makes run->plan as plan.json has it, without ranks and without looking at images. Errors: STATE (another model). Local. */
 uwc_status uwc_sched__plan_view(uwc_run *run) UWC_MUST_USE;
 
+/* ---- what units cost, and what teams are worth ------------------------------------------------------------------------------------- */
+
+typedef uwc_recon_work uwc_unit_cost;
+
+/* Estimate for a unit of a plan, multiply-adds. Local. */
+void uwc_sched__unit_cost(const uwc_plan *plan, const uwc_settings *settings, int unit, uwc_unit_cost *out);
+/* What each member of a team has to do. Local. */
+double uwc_sched__team_cost(const uwc_unit_cost *cost, int members);
+/* The largest team, a power of two of at most UWC_SHARDS and `limit` members, up to which every doubling saves 15 % of the time. Local. */
+int uwc_sched__team_most(const uwc_unit_cost *cost, int limit);
+
 /* ---- images that cannot be used, and the batches that a rank reads ------------------------------------------------------------- */
 
 typedef struct uwc_bad_image {
