@@ -200,14 +200,21 @@ static double limit_of(void *self, int task) {
     return run->settings.unit_deadline > 0 ? run->settings.unit_deadline : least + slack * rate * work_of(c, task);
 }
 
+/* How many ranks may work on a unit together. */
+static void share(coordinator *c, const uwc_run *run, int unit, int task) {
+    uwc_unit_cost cost;
+    uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
+    const int fixed = run->settings.team, most = fixed > 0 ? fixed : uwc_sched__team_most(&cost, UWC_SHARDS);
+    uwc_sched__scheduler_team(c->farm.scheduler, task, fixed > 0 ? fixed : 1, most);
+}
+
 static uwc_status add_chain(coordinator *c, int chain) {
     const uwc_run *run = c->chains->run[chain];
     const int first = c->chains->first[chain], units = run->plan->partition->n_units;
     bool *done;
     for (int u = 0; u < units; u++) {
         const uwc_unit *unit = &run->plan->partition->unit[u];
-        uwc_sched__scheduler_team(c->farm.scheduler, first + u, run->settings.team > 0 ? run->settings.team : 1,
-                                  run->settings.team > 0 ? run->settings.team : UWC_SHARDS);
+        share(c, run, u, first + u);
         for (int i = 0; i < unit->n_inputs; i++) {
             if (uwc_sched__reads_quantized(run->plan, u, unit->input[i])) {
                 UWC_TRY(uwc_sched__scheduler_depend(c->farm.scheduler, first + u, first + run->plan->maker[unit->input[i]]));

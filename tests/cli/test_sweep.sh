@@ -9,7 +9,7 @@ sweep: {weight_bits: [2, 8], activation_bits: [8, 32]}
 END
 expect 0 "$program" sweep s.yaml
 says "no other row is both smaller and better"
-grep -q '^weight_bits-8_activation_bits-8 (3 of 4)' "$scratch/err" || complain "no line for the third run"
+grep -q 'weight_bits-8_activation_bits-8: ' "$scratch/err" || complain "no line for a unit of the third run"
 for name in weight_bits-2_activation_bits-8 weight_bits-2_activation_bits-32 weight_bits-8_activation_bits-8 weight_bits-8_activation_bits-32; do
     [ -s "s/$name/metrics.json" ] || complain "s/$name/metrics.json is missing"
 done
@@ -17,6 +17,10 @@ done
 head -n 1 s/sweep.csv | grep -q 'quantized.top1' || complain "no accuracy in sweep.csv"
 [ "$(grep -c '"logit_nmse"' s/sweep.json)" = 4 ] || complain "not four rows in sweep.json"
 [ -s s/report.html ] || complain "no report"
+[ "$(ls s/cache)" = "$(ls s/cache | head -n 1)" ] || complain "float activations were captured more than once"
+[ -z "$(find s/*/cache -name 'f*')" ] || complain "float activations in the cache of a run"
+expect 0 "$program" run s.yaml -o alone --set quantize.weight_bits=2 --set quantize.activation_bits=8 -q
+cmp -s alone/model.onnx s/weight_bits-2_activation_bits-8/model.onnx || complain "another model than that of a run alone"
 refuse "s is not empty" sweep s.yaml
 rm -r s/weight_bits-8_activation_bits-8
 cp s/weight_bits-8_activation_bits-32/model.onnx kept.onnx
