@@ -38,7 +38,7 @@ uwc_status uwc_comm_max(uwc_comm *comm, int64_t mine, int64_t *out) UWC_MUST_USE
 
 /* ---- when ranks may die ------------------------------------------------------------------------------------------------------- */
 
-/* How long a rank waits for another one that should answer at once, seconds (default 300). Local. */
+/* How long a rank waits for another one that should answer at once, seconds (default 30). Local. */
 void uwc_comm_set_patience(uwc_comm *comm, double seconds);
 double uwc_comm_patience(const uwc_comm *comm);
 /* From here on no call involves all ranks at the level of MPI: uwc_comm_agree goes through rank 0, which leaves out ranks that are lost, or
@@ -50,6 +50,8 @@ bool uwc_comm_is_loose(const uwc_comm *comm);
 void uwc_comm_lose(uwc_comm *comm, int rank);
 void uwc_comm_find(uwc_comm *comm, int rank);
 bool uwc_comm_is_lost(const uwc_comm *comm, int rank);
+/* How many are lost. Local. */
+int uwc_comm_lost(const uwc_comm *comm);
 
 /* Sends mine [count] to `peer` and receives its `theirs` [count], which has the same `round` there. `poll` is called now and then while it
  * waits; another status than OK ends the wait with it. Waits as long as it takes. Local (both ranks). */

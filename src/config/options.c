@@ -78,7 +78,8 @@ static const uwc_option table[] = {
      .help = "ranks that share the samples of one unit; auto: as many as have nothing else to do, where it pays"},
     {"run.unit_deadline", REAL(0, 1e9), .fallback = "0",
      .help = "seconds after which a silent rank's unit is given to another, twice that at each further try; 0: far beyond its estimated cost"},
-    {"run.patience", REAL(0.1, 1e9), .fallback = "300", .help = "seconds after which a rank that should answer at once counts as dead"},
+    {"run.patience", REAL(0.1, 1e9), .fallback = "30",
+     .help = "seconds after which a rank that should answer at once counts as dead; ranks leave when rank 0 is silent for ten times as long"},
 };
 enum { ROWS = (int)(sizeof table / sizeof table[0]) };
 

@@ -39,6 +39,10 @@ bool uwc_comm_is_lost(const uwc_comm *comm, int rank) {
     return comm->lost[rank] != 0;
 }
 
+int uwc_comm_lost(const uwc_comm *comm) {
+    return comm->n_lost;
+}
+
 static bid make_bid(const uwc_comm *comm, uwc_status mine) {
     bid out;
     memset(&out, 0, sizeof out);
@@ -120,7 +124,7 @@ static uwc_status follow(uwc_comm *comm, uwc_status mine) {
     bid outcome = make_bid(comm, mine);
     UWC_TRY(uwc_par__post(comm, 0, UWC_PAR_TAG_BID, &outcome, sizeof outcome));
     do {
-        UWC_TRY(uwc_par__fetch(comm, 0, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome, NULL, NULL));
+        UWC_TRY(uwc_par__fetch(comm, 0, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome, UWC_PAR_LEADER * comm->patience, NULL, NULL));
     } while (outcome.round != comm->round);
     return outcome.error.status == UWC_OK ? UWC_OK : uwc_error_restore(&outcome.error);
 }

@@ -29,7 +29,9 @@ struct uwc_comm {
     int64_t n_parcels, parcel_capacity;
 };
 
-#define UWC_PAR_PATIENCE 300.0
+#define UWC_PAR_PATIENCE 30.0
+/* Rank 0 may lose patience with several ranks in turn: it may be silent for so many times as long. */
+enum { UWC_PAR_LEADER = 10 };
 
 /* uwc_comm_agree of a loose communicator. */
 uwc_status uwc_par__agree_loose(uwc_comm *comm, uwc_status mine) UWC_MUST_USE;
@@ -46,9 +48,10 @@ void uwc_par__sleep(long *nanoseconds);
 uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) UWC_MUST_USE;
 /* Frees the copies that have been taken. Local. */
 void uwc_par__collect(uwc_comm *comm);
-/* Waits for a message of at most comm->patience seconds; what it brings is copied to `data`. `poll` (may be NULL) as in uwc_comm_swap.
- * Errors: COMM (silence), those of `poll`. Local. */
-uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, uwc_status (*poll)(void *), void *self) UWC_MUST_USE;
+/* Waits for a message, at most `patience` seconds (< 0: as long as it takes); what it brings is copied to `data`. `poll` (may be NULL) as in
+ * uwc_comm_swap. Errors: COMM (silence), those of `poll`. Local. */
+uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
+                          void *self) UWC_MUST_USE;
 /* `bytes` at `data` to or from `peer`, cut into pieces; both sides have the same length, and the other side is there. Errors: COMM (no
  * progress for comm->patience seconds). Local. */
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) UWC_MUST_USE;

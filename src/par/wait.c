@@ -122,8 +122,8 @@ static uwc_status send_piece(uwc_comm *comm, int peer, int tag, const char *data
 }
 
 /* A receive that is given up may have begun: its buffer then stays. */
-static uwc_status fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
-                        void *self) {
+uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
+                          void *self) {
     MPI_Request request;
     char *buffer;
     bool done = false;
@@ -147,10 +147,6 @@ static uwc_status fetch(uwc_comm *comm, int peer, int tag, void *data, size_t by
     return uwc_error_set(UWC_E_COMM, "rank %d is silent for %g s", peer, patience);
 }
 
-uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, uwc_status (*poll)(void *), void *self) {
-    return fetch(comm, peer, tag, data, bytes, comm->patience, poll, self);
-}
-
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
     while (bytes > 0) {
         size_t now = bytes < comm->piece ? bytes : comm->piece;
@@ -164,7 +160,7 @@ uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *d
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) {
     while (bytes > 0) {
         size_t now = bytes < comm->piece ? bytes : comm->piece;
-        UWC_TRY(uwc_par__fetch(comm, peer, tag, data, now, NULL, NULL));
+        UWC_TRY(uwc_par__fetch(comm, peer, tag, data, now, comm->patience, NULL, NULL));
         data += now;
         bytes -= now;
     }
@@ -177,7 +173,7 @@ static uwc_status swap_piece(uwc_comm *comm, int peer, int tag, const double *mi
     char *buffer;
     bool done = false;
     UWC_TRY(begin_send(comm, peer, tag, mine, bytes, &request, &buffer));
-    uwc_status st = fetch(comm, peer, tag, theirs, bytes, -1, poll, self);
+    uwc_status st = uwc_par__fetch(comm, peer, tag, theirs, bytes, -1, poll, self);
     if (st == UWC_OK) {
         st = await(&request, "swap", -1, poll, self, &done);
     }

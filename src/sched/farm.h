@@ -10,10 +10,10 @@
 #include <uwc/sched.h>
 
 typedef enum uwc_message {
-    UWC_MESSAGE_HELLO = 1, /* to 0: ready; arg = round of the task that was cancelled, 0: none */
+    UWC_MESSAGE_HELLO = 1, /* to 0: ready; arg = round of the last task, 0: none */
     UWC_MESSAGE_TASK,      /* from 0: arg = task, round, member + 256 members, number of frames that follow; payload of a team: uwc_team */
     UWC_MESSAGE_CANCEL,    /* from 0: arg = round */
-    UWC_MESSAGE_PULSE,     /* from 0: it lives */
+    UWC_MESSAGE_PULSE,     /* from 0: it lives; who has no task answers with HELLO */
     UWC_MESSAGE_SETUP,     /* from 0: arg = what; payload = what a task needs beside files */
     UWC_MESSAGE_FILE,      /* arg = 2 value + quantized, shard + UWC_SHARDS chain, from, left; payload = bytes [from, ..) of a cache file, `left` are
                               to come */
@@ -57,7 +57,8 @@ typedef struct uwc_hand {
     void *self;
     uwc_status (*perform)(struct uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out);
     uwc_farm *farm; /* of rank 0, NULL elsewhere */
-    int64_t round;  /* in work */
+    int64_t round;  /* in work, 0: idle */
+    int64_t last;   /* that has been in work last */
     bool stopped, cancelled;
 } uwc_hand;
 

@@ -5,11 +5,13 @@
 
 #define HOUSEKEEPING 0.05 /* seconds between looks at the clock, at the deadlines and at the hooks */
 #define FAREWELL 30.0     /* seconds in which a rank leaves that is told to */
+#define SILENT_PULSES 2.5 /* a rank that has left so many without an answer is lost */
 
 /* What rank 0 has of another rank. */
 typedef struct uwc_desk {
     int64_t round; /* of its last assignment */
     double since;  /* of that, or of the beginning */
+    double heard;  /* when a frame of it came */
     bool gone;     /* said BYE */
 } uwc_desk;
 
@@ -50,11 +52,11 @@ static int team_of(const uwc_farm *farm, int rank, int *out) {
     return members;
 }
 
-/* Each further try has twice the time. */
+/* Each try after the second has twice the time: one that fails may have met a dead rank. */
 static double limit_of(const uwc_farm *farm, int task) {
     enum { MOST_DOUBLINGS = 10 };
-    int tries = farm->tries[task] < MOST_DOUBLINGS ? farm->tries[task] : MOST_DOUBLINGS;
-    return farm->limit(farm->hand.self, task) * (double)(1 << tries) / 2;
+    int doublings = farm->tries[task] < 2 ? 0 : farm->tries[task] - 2;
+    return farm->limit(farm->hand.self, task) * (double)(1 << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS));
 }
 
 static void lose(uwc_farm *farm, int rank, const char *why) {
@@ -78,7 +80,9 @@ static void lose_team(uwc_farm *farm, int rank) {
     }
 }
 
+/* Busy ranks have their tasks' time, the others answer pulses. */
 static void check_deadlines(uwc_farm *farm, double now) {
+    const double patience = uwc_comm_patience(farm->hand.comm);
     for (int r = 1; r < ranks(farm); r++) {
         uwc_desk *desk = &farm->desk[r];
         uwc_worker_state state = uwc_sched__scheduler_worker(farm->scheduler, r);
@@ -87,7 +91,7 @@ static void check_deadlines(uwc_farm *farm, double now) {
             uwc_log_line(farm->log, UWC_LOG_INFO, "rank %d has worked on %s for more than %.3g s: it goes to another", r,
                          farm->name(farm->hand.self, task), limit_of(farm, task));
             lose_team(farm, r);
-        } else if (state == UWC_WORKER_ABSENT && now - desk->since > uwc_comm_patience(farm->hand.comm)) {
+        } else if ((state == UWC_WORKER_ABSENT || state == UWC_WORKER_IDLE) && now - desk->heard > SILENT_PULSES * patience) {
             uwc_log_line(farm->log, UWC_LOG_INFO, "rank %d does not answer", r);
             lose(farm, r, "no rank answers,");
         }
@@ -95,12 +99,7 @@ static void check_deadlines(uwc_farm *farm, double now) {
 }
 
 static bool is_alone(const uwc_farm *farm) {
-    for (int r = 1; r < ranks(farm); r++) {
-        if (!uwc_comm_is_lost(farm->hand.comm, r)) {
-            return false;
-        }
-    }
-    return true;
+    return uwc_comm_lost(farm->hand.comm) == ranks(farm) - 1;
 }
 
 /* ---- frames -------------------------------------------------------------------------------------------------------------------- */
@@ -149,6 +148,7 @@ static uwc_status take_report(uwc_farm *farm, const uwc_frame *frame) {
 
 static uwc_status handle(uwc_farm *farm, const uwc_frame *frame) {
     uwc_desk *desk = &farm->desk[frame->peer];
+    desk->heard = uwc_now();
     uwc_comm_find(farm->hand.comm, frame->peer);
     switch (frame->kind) {
     case UWC_MESSAGE_HELLO:
@@ -260,15 +260,15 @@ static uwc_status keep_house(uwc_farm *farm) {
             UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
         }
     }
-    if (ranks(farm) > 1 && is_alone(farm) && uwc_sched__scheduler_worker(farm->scheduler, 0) == UWC_WORKER_ABSENT) {
-        uwc_log_line(farm->log, UWC_LOG_INFO, "no other rank is left: rank 0 goes on alone");
-        uwc_sched__scheduler_hello(farm->scheduler, 0);
-    }
     bool idle = farm->hand.round == 0; /* else its own task asks */
     return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
 
 static uwc_action next_action(uwc_farm *farm) {
+    if (is_alone(farm) && uwc_sched__scheduler_worker(farm->scheduler, 0) == UWC_WORKER_LOST) {
+        uwc_log_line(farm->log, UWC_LOG_INFO, "no other rank is left: rank 0 goes on alone");
+        uwc_sched__scheduler_hello(farm->scheduler, 0);
+    }
     uwc_action action = uwc_sched__scheduler_next(farm->scheduler);
     while (action.kind == UWC_ACTION_ASSIGN && farm->fatal.status == UWC_OK) {
         assign(farm, &action);
@@ -320,13 +320,15 @@ static void dismiss(uwc_farm *farm) {
 static void lead(uwc_farm *farm) {
     const double start = uwc_now();
     for (int r = 0; r < ranks(farm); r++) {
-        farm->desk[r].since = start;
+        farm->desk[r].since = farm->desk[r].heard = start;
         if (r > 0 && uwc_comm_is_lost(farm->hand.comm, r)) {
             uwc_sched__scheduler_lost(farm->scheduler, r);
         }
     }
     if (farm->works || is_alone(farm)) {
         uwc_sched__scheduler_hello(farm->scheduler, 0);
+    } else {
+        uwc_sched__scheduler_lost(farm->scheduler, 0); /* not counted on */
     }
     while (farm->fatal.status == UWC_OK && next_action(farm).kind != UWC_ACTION_FINISH) {
         step(farm, HOUSEKEEPING);

@@ -38,11 +38,12 @@ static uwc_status poll_frames(uwc_hand *hand) {
     return st;
 }
 
-/* The coordinator shows that it lives more often than a rank loses patience. */
+/* The coordinator shows now and then that it lives, but it may lose patience with several ranks in turn. */
 static uwc_status receive(uwc_hand *hand, uwc_frame *out) {
+    const double most = 10 * uwc_comm_patience(hand->comm);
     bool got;
-    UWC_TRY(uwc_comm_receive(hand->comm, 0, uwc_comm_patience(hand->comm), out, &got));
-    UWC_CHECK(got, UWC_E_COMM, "the coordinator is silent for %g s", uwc_comm_patience(hand->comm));
+    UWC_TRY(uwc_comm_receive(hand->comm, 0, most, out, &got));
+    UWC_CHECK(got, UWC_E_COMM, "the coordinator is silent for %g s", most);
     return UWC_OK;
 }
 
@@ -107,7 +108,7 @@ static uwc_status take_task(uwc_hand *hand, const uwc_frame *frame) {
     uwc_assignment assignment;
     uwc_outcome outcome = {0};
     UWC_TRY(read_task(frame, &assignment));
-    hand->round = assignment.round;
+    hand->round = hand->last = assignment.round;
     uwc_status st = report(hand, &assignment, hand->perform(hand, &assignment, &outcome), &outcome);
     hand->round = 0;
     uwc_free(&outcome.image);
@@ -123,9 +124,11 @@ static uwc_status serve(uwc_hand *hand) {
         uwc_status st = obey(hand, &frame, &mine);
         if (hand->stopped) {
             st = UWC_OK;
+        } else if (mine) { /* a pulse, or a task is cancelled that has been done, or has never come as a team could not be formed */
+            st = uwc_sched__tell(hand->comm, 0, UWC_MESSAGE_HELLO, frame.kind == UWC_MESSAGE_CANCEL ? frame.arg[0] : hand->last, 0);
         } else if (frame.kind == UWC_MESSAGE_TASK) {
             st = take_task(hand, &frame);
-        } else if (frame.kind != UWC_MESSAGE_FILE && frame.kind != UWC_MESSAGE_SETUP && !mine) { /* those of a task that has failed here */
+        } else if (frame.kind != UWC_MESSAGE_FILE && frame.kind != UWC_MESSAGE_SETUP) { /* those of a task that has failed here */
             st = uwc_error_set(UWC_E_COMM, "the coordinator sent a message of kind %d", frame.kind);
         }
         uwc_frame_clear(&frame);
