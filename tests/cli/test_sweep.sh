@@ -5,12 +5,12 @@ data=$root/data/quickstart
 cat >s.yaml <<END
 model: $data/model.onnx
 data: {calibration: $data/calibration.h5, evaluation: $data/test.h5, samples: 32, preprocess: {mean: 0.5, std: 0.25}}
-sweep: {weight_bits: [2, 8], activation_bits: [8, 32]}
+sweep: {weight_bits: [2, 8], activation_bits: [8, 32], adapt: [off]}
 END
 expect 0 "$program" sweep s.yaml
 says "no other row is both smaller and better"
-grep -q '^weight_bits-8_activation_bits-8 (3 of 4)' "$scratch/err" || complain "no line for the third run"
-for name in weight_bits-2_activation_bits-8 weight_bits-2_activation_bits-32 weight_bits-8_activation_bits-8 weight_bits-8_activation_bits-32; do
+grep -q '^weight_bits-8_activation_bits-8_adapt-off (3 of 4)' "$scratch/err" || complain "no line for the third run"
+for name in weight_bits-2_activation_bits-8_adapt-off weight_bits-2_activation_bits-32_adapt-off weight_bits-8_activation_bits-8_adapt-off weight_bits-8_activation_bits-32_adapt-off; do
     [ -s "s/$name/metrics.json" ] || complain "s/$name/metrics.json is missing"
 done
 [ "$(wc -l <s/sweep.csv)" = 5 ] || complain "not four rows in sweep.csv"
@@ -18,10 +18,10 @@ head -n 1 s/sweep.csv | grep -q 'quantized.top1' || complain "no accuracy in swe
 [ "$(grep -c '"logit_nmse"' s/sweep.json)" = 4 ] || complain "not four rows in sweep.json"
 [ -s s/report.html ] || complain "no report"
 refuse "s is not empty" sweep s.yaml
-rm -r s/weight_bits-8_activation_bits-8
-cp s/weight_bits-8_activation_bits-32/model.onnx kept.onnx
+rm -r s/weight_bits-8_activation_bits-8_adapt-off
+cp s/weight_bits-8_activation_bits-32_adapt-off/model.onnx kept.onnx
 expect 0 mpirun -n 2 "$program" sweep s.yaml -o s --resume -q
-[ -s s/weight_bits-8_activation_bits-8/metrics.json ] || complain "the missing run was not made"
-cmp -s kept.onnx s/weight_bits-8_activation_bits-32/model.onnx || complain "a finished run has other bytes"
+[ -s s/weight_bits-8_activation_bits-8_adapt-off/metrics.json ] || complain "the missing run was not made"
+cmp -s kept.onnx s/weight_bits-8_activation_bits-32_adapt-off/model.onnx || complain "a finished run has other bytes"
 [ "$(wc -l <s/sweep.csv)" = 5 ] || complain "not four rows in sweep.csv after --resume"
 finish
