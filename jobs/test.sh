@@ -58,6 +58,6 @@ if [ "$full" ]; then
     UWC_CHECK_PYTHON=$(jobs/check_env.sh)
     export UWC_CHECK_PYTHON
     build release -DUWC_TESTS=ON -DUWC_ASSETS="$assets" -DUWC_ZOO_PYTHON="$UWC_CHECK_PYTHON"
-    check release -L long -j 1
+    check release -L long
 fi
 echo "jobs/test.sh: all tests passed (${full:+full, }$(($(date +%s) - began)) s)"

@@ -30,7 +30,7 @@ typedef struct uwc_option {
     double also;          /* one further value that is allowed; 0: none */
     const char *choices;  /* CHOICE: "nearest|second-order" */
     bool affects_result;  /* part of the hash that a resume compares */
-    bool swept;           /* may be listed under "sweep:", by the last part of its key */
+    bool swept;           /* may be listed under "sweep:", see uwc_option_sweep_name */
     const char *help;
 } uwc_option;
 
@@ -38,6 +38,10 @@ typedef struct uwc_option {
 const uwc_option *uwc_option_table(int *n);
 /* What values an option takes, in words ("integer 2..8 or 32"), into text[size]. Returns text. Local. */
 const char *uwc_option_allowed(const uwc_option *option, char *text, size_t size);
+
+/* name[size] = what an option is called under "sweep:": the last part of its key, or of its block's where that is `when` ("adapt" for
+ * "reconstruct.adapt.when"). Local. */
+void uwc_option_sweep_name(const char *key, char *name, size_t size);
 
 /* All defaults. Local. */
 uwc_status uwc_config_create(uwc_config **out) UWC_MUST_USE;

@@ -62,7 +62,8 @@ static void print_options_page(FILE *out) {
           "environment\n"
           "variable. Lists on the command line are written `a,b,c`. YAML aliases and tags are refused.\n\n"
           "*Result* says that the option is part of what a run is: `--resume` refuses a directory where it differs.\n"
-          "*Sweep* says that a list of values may stand under `sweep:`, by the last part of the key: `sweep: {weight_bits: [2, 3, 4]}`.\n\n"
+          "*Sweep* says that a list of values may stand under `sweep:`, by the last part of the key (`adapt` for "
+          "`reconstruct.adapt.when`): `sweep: {weight_bits: [2, 3, 4], adapt: [off, auto]}`.\n\n"
           "| key | values | default | result | sweep | meaning |\n|---|---|---|---|---|---|\n",
           out);
     for (int i = 0; i < n; i++) {

@@ -32,9 +32,9 @@ static uwc_status name_run(const uwc_config *config, int64_t combination, char *
     char *name = NULL;
     UWC_TRY(uwc_strdup("", &name));
     for (int i = uwc_config_sweep_keys(config) - 1; i >= 0; i--) {
-        const char *key = strrchr(uwc_config_sweep_key(config, i), '.') + 1;
         int values = uwc_config_sweep_values(config, i);
-        char *longer;
+        char key[64], *longer;
+        uwc_option_sweep_name(uwc_config_sweep_key(config, i), key, sizeof key);
         uwc_status st = uwc_format(&longer, "%s-%s%s%s", key, uwc_config_sweep_value(config, i, (int)(combination % values)),
                                    name[0] == '\0' ? "" : "_", name);
         uwc_free(&name);

@@ -65,7 +65,9 @@ static uwc_status sweep_list(const uwc_option *option, const uwc_config__sweep *
 static uwc_status put_sweep(const uwc_option *table, const uwc_config *config, uwc_json *root) {
     uwc_json *block, *list;
     for (int i = 0; i < config->n_sweeps; i++) {
+        char name[UWC_CONFIG_KEY];
         const uwc_option *option = &table[config->sweep[i].row];
+        uwc_option_sweep_name(option->key, name, sizeof name);
         UWC_TRY(open_block(root, "sweep.", &block));
         list = uwc_json_array();
         uwc_status st = sweep_list(option, &config->sweep[i], list);
@@ -73,7 +75,7 @@ static uwc_status put_sweep(const uwc_option *table, const uwc_config *config, u
             uwc_json_release(&list);
             return st;
         }
-        UWC_TRY(uwc_json_set(block, uwc_option__leaf(option->key), list));
+        UWC_TRY(uwc_json_set(block, name, list));
     }
     return UWC_OK;
 }

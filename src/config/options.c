@@ -142,6 +142,24 @@ const char *uwc_option__leaf(const char *key) {
     return dot == NULL ? key : dot + 1;
 }
 
+void uwc_option_sweep_name(const char *key, char *name, size_t size) {
+    const char *leaf = uwc_option__leaf(key);
+    size_t length = strlen(leaf);
+    if (leaf > key && strcmp(leaf, "when") == 0) {
+        const char *end = leaf - 1;
+        for (leaf = end; leaf > key && leaf[-1] != '.'; leaf--) {
+        }
+        length = (size_t)(end - leaf);
+    }
+    snprintf(name, size, "%.*s", (int)length, leaf);
+}
+
+static bool is_swept_as(const uwc_option *option, const char *name) {
+    char known[UWC_CONFIG_KEY];
+    uwc_option_sweep_name(option->key, known, sizeof known);
+    return option->swept && (strcmp(option->key, name) == 0 || strcmp(known, name) == 0);
+}
+
 static bool is_block(const char *key) {
     size_t length = strlen(key);
     for (int row = 0; row < ROWS; row++) {
@@ -158,11 +176,8 @@ uwc_config__kind uwc_option__find(const char *key, int *row) {
     const char *name = swept ? key + sizeof sweep - 1 : key;
     for (*row = 0; *row < ROWS; ++*row) {
         const uwc_option *option = &table[*row];
-        if (strcmp(option->key, name) == 0 && (!swept || option->swept)) {
+        if (swept ? is_swept_as(option, name) : strcmp(option->key, name) == 0) {
             return swept ? UWC_KEY_SWEEP : UWC_KEY_OPTION;
-        }
-        if (swept && option->swept && strcmp(uwc_option__leaf(option->key), name) == 0) {
-            return UWC_KEY_SWEEP;
         }
     }
     *row = -1;
@@ -222,11 +237,12 @@ static void consider(nearest *best, const char *unknown, const char *prefix, con
 uwc_status uwc_option__unknown(const char *key) {
     nearest best = {.distance = 1 << 30};
     for (int row = 0; row < ROWS; row++) {
+        char block[UWC_CONFIG_KEY];
         consider(&best, key, "", table[row].key);
         if (table[row].swept) {
-            consider(&best, key, "sweep.", uwc_option__leaf(table[row].key));
+            uwc_option_sweep_name(table[row].key, block, sizeof block);
+            consider(&best, key, "sweep.", block);
         }
-        char block[UWC_CONFIG_KEY];
         snprintf(block, sizeof block, "%s", table[row].key);
         for (char *dot; (dot = strrchr(block, '.')) != NULL;) {
             *dot = '\0';

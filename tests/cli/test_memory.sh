@@ -6,6 +6,7 @@ cat >c.yaml <<EOF
 model: $data/model.onnx
 data: {calibration: $data/calibration.h5, samples: 48, preprocess: {mean: 0.5, std: 0.25}}
 quantize: {weight_bits: 3, activation_bits: 4}
+reconstruct: {adapt: {steps: 24}}
 EOF
 # what is needed is said, for a model and for a run
 expect 0 "$program" inspect "$data/model.onnx" --config c.yaml

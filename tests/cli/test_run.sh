@@ -6,6 +6,7 @@ cat >c.yaml <<END
 model: $data/model.onnx
 data: {calibration: $data/calibration.h5, evaluation: $data/test.h5, samples: 64, preprocess: {mean: 0.5, std: 0.25}}
 quantize: {weight_bits: 3, activation_bits: 4}
+reconstruct: {adapt: {steps: 24}}
 END
 expect 0 "$program" run c.yaml
 says "same top-1 as float"

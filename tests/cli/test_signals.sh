@@ -6,8 +6,8 @@ data=$root/data/quickstart
 configure() {
     cat >"$1" <<END
 model: $data/model.onnx
-data: {calibration: $data/calibration.h5, samples: 512, preprocess: {mean: 0.5, std: 0.25}}
-reconstruct: {method: $2, iterations: 150}
+data: {calibration: $data/calibration.h5, samples: 256, preprocess: {mean: 0.5, std: 0.25}}
+reconstruct: {method: $2, iterations: 60, adapt: {steps: 60}}
 END
 }
 # cut SIGNAL METHOD: a run that is stopped while it solves, then resumed
@@ -20,7 +20,7 @@ cut() {
     status=0
     sh -c '"$1" run c.yaml -o "$2" 2>"$3" >"$4" & child=$!
         tries=0
-        until grep -q "^solve" "$3" || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
+        until grep -q "^solve" "$3" || [ $tries -gt 3000 ]; do sleep 0.02; tries=$((tries + 1)); done
         kill -$5 $child; wait $child' - "$program" "$out" "$scratch/err" "$scratch/out" "$1" || status=$?
     [ "$status" = 3 ] || complain "status $status, wanted 3"
     [ "$(grep -c '^uwc: error: .*--resume' "$scratch/err")" = 1 ] || complain "not one message"

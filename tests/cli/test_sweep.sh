@@ -5,12 +5,12 @@ data=$root/data/quickstart
 cat >s.yaml <<END
 model: $data/model.onnx
 data: {calibration: $data/calibration.h5, evaluation: $data/test.h5, samples: 32, preprocess: {mean: 0.5, std: 0.25}}
-sweep: {weight_bits: [2, 8], activation_bits: [8, 32]}
+sweep: {weight_bits: [2, 8], activation_bits: [8, 32], adapt: [off]}
 END
 expect 0 "$program" sweep s.yaml
 says "no other row is both smaller and better"
-grep -q 'weight_bits-8_activation_bits-8: ' "$scratch/err" || complain "no line for a unit of the third run"
-for name in weight_bits-2_activation_bits-8 weight_bits-2_activation_bits-32 weight_bits-8_activation_bits-8 weight_bits-8_activation_bits-32; do
+grep -q 'weight_bits-8_activation_bits-8_adapt-off: ' "$scratch/err" || complain "no line for a unit of the third run"
+for name in weight_bits-2_activation_bits-8_adapt-off weight_bits-2_activation_bits-32_adapt-off weight_bits-8_activation_bits-8_adapt-off weight_bits-8_activation_bits-32_adapt-off; do
     [ -s "s/$name/metrics.json" ] || complain "s/$name/metrics.json is missing"
 done
 [ "$(wc -l <s/sweep.csv)" = 5 ] || complain "not four rows in sweep.csv"
@@ -19,13 +19,13 @@ head -n 1 s/sweep.csv | grep -q 'quantized.top1' || complain "no accuracy in swe
 [ -s s/report.html ] || complain "no report"
 [ "$(ls s/cache)" = "$(ls s/cache | head -n 1)" ] || complain "float activations were captured more than once"
 [ -z "$(find s/*/cache -name 'f*')" ] || complain "float activations in the cache of a run"
-expect 0 "$program" run s.yaml -o alone --set quantize.weight_bits=2 --set quantize.activation_bits=8 -q
-cmp -s alone/model.onnx s/weight_bits-2_activation_bits-8/model.onnx || complain "another model than that of a run alone"
+expect 0 "$program" run s.yaml -o alone --set quantize.weight_bits=2 --set quantize.activation_bits=8 --set reconstruct.adapt=off -q
+cmp -s alone/model.onnx s/weight_bits-2_activation_bits-8_adapt-off/model.onnx || complain "another model than that of a run alone"
 refuse "s is not empty" sweep s.yaml
-rm -r s/weight_bits-8_activation_bits-8
-cp s/weight_bits-8_activation_bits-32/model.onnx kept.onnx
+rm -r s/weight_bits-8_activation_bits-8_adapt-off
+cp s/weight_bits-8_activation_bits-32_adapt-off/model.onnx kept.onnx
 expect 0 mpirun -n 2 "$program" sweep s.yaml -o s --resume -q
-[ -s s/weight_bits-8_activation_bits-8/metrics.json ] || complain "the missing run was not made"
-cmp -s kept.onnx s/weight_bits-8_activation_bits-32/model.onnx || complain "a finished run has other bytes"
+[ -s s/weight_bits-8_activation_bits-8_adapt-off/metrics.json ] || complain "the missing run was not made"
+cmp -s kept.onnx s/weight_bits-8_activation_bits-32_adapt-off/model.onnx || complain "a finished run has other bytes"
 [ "$(wc -l <s/sweep.csv)" = 5 ] || complain "not four rows in sweep.csv after --resume"
 finish

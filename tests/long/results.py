@@ -1,16 +1,14 @@
 """Measures what docs/results.md shows and writes its generated part anew.
 
-Usage: tests/long/run.sh results.py [steps]
+Usage: tests/long/run.sh results.py [steps | methods ARGUMENT...]
 One rank, one thread, everything else as in configs/NETWORK.yaml. Text outside the marked part of the page stays as it is. What an earlier call
 has measured, in the folder results of UWC_SCRATCH, is not measured again. `steps`: measures the steps alone and writes no page.
+`methods`: the comparison of methods, see results_methods.py.
 """
 
-import json
-import os
-import platform
-from pathlib import Path
-
 import harness as h
+import results_methods
+import results_page as page
 
 CIFAR, IMAGENET = [(8, 8), (4, 32), (4, 4), (3, 3), (2, 4)], [(8, 8), (4, 32), (4, 8), (3, 32), (3, 8), (4, 4)]
 NETWORKS = {  # title, settings, columns
@@ -34,36 +32,11 @@ STEPS = {  # what is left out or put in: settings
     "symmetric weights (`quantize.weights=symmetric`)": {"quantize_weights": "symmetric"},
 }
 STEP_SETTINGS = [(3, 8), (4, 4)]  # of MobileNetV2
-PAGE = h.ROOT / "docs/results.md"
-BEGIN, END = "<!-- begin: written by tests/long/results.py -->", "<!-- end: written by tests/long/results.py -->"
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def measure(network, weight_bits, activation_bits, chosen):
-    """metrics.json of a run, which is kept; the rest of its folder is not."""
-    chosen = h.settings(weight_bits, activation_bits, **chosen)
-    kept = h.SCRATCH / "results" / ("-".join([network, *chosen[1::2]]) + ".json")
-    if not kept.exists():
-        metrics = h.run(network, h.fresh(f"results-{os.getpid()}"), chosen)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(metrics))
-    return json.loads(kept.read_text())
 
 
 def cell(network, weight_bits, activation_bits, chosen):
-    metrics = measure(network, weight_bits, activation_bits, chosen)
-    text = f"{100 * metrics['quantized']['top1']:.2f} / {metrics['logit_nmse']:.4f} / {metrics['cost_forward_passes']:.1f}"
-    return text, metrics["float"]["top1"]
-
-
-def rows(header, lines):
-    return "\n".join([f"| {' | '.join(header)} |", f"|{'---|' * len(header)}", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    metrics = page.measure(network, weight_bits, activation_bits, chosen)
+    return page.cell([metrics]), metrics["float"]["top1"]
 
 
 def table(network):
@@ -76,30 +49,30 @@ def table(network):
             text, float_top1 = cell(network, weight_bits, activation_bits, chosen)
             cells.append(text)
         lines.append([f"W{weight_bits}A{activation_bits}", *cells])
-    return f"### {title}: float top-1 {100 * float_top1:.2f} %\n\n" + rows(["setting", *methods], lines)
+    return f"### {title}: float top-1 {100 * float_top1:.2f} %\n\n" + page.rows(["setting", *methods], lines)
 
 
 def steps():
     lines = [[name, *(cell("mobilenetv2", *bits, chosen)[0] for bits in STEP_SETTINGS)] for name, chosen in STEPS.items()]
-    return "### What each step brings: MobileNetV2\n\n" + rows(["", *(f"W{w}A{a}" for w, a in STEP_SETTINGS)], lines)
+    return "### What each step brings: MobileNetV2\n\n" + page.rows(["", *(f"W{w}A{a}" for w, a in STEP_SETTINGS)], lines)
 
 
 def test(arguments):
+    if arguments[:1] == ["methods"]:
+        results_methods.test(arguments[1:])
+        return
     if arguments == ["steps"]:
         print(steps())
         return
     about = (
         "Each cell: top-1 in % / `logit_nmse` / cost in float forward passes over the calibration images (`cost_forward_passes`). "
         "CIFAR-10: calibrated on 1,024 images, tested on 5,000; ImageNet: calibrated on 640, tested on 600, a subset easier than the full "
-        f"validation set. One rank, one thread, {processor()}.\n\n"
+        f"validation set. One rank, one thread, {page.processor()}.\n\n"
         "```\n"
         "mpirun -n 1 build/release/uwc run configs/NETWORK.yaml -o DIR --set quantize.weight_bits=W --set quantize.activation_bits=A\n"
         "```\n\nwith `--set reconstruct.method=nearest` for the first column and `--set reconstruct.input=float` for the last.\n"
     )
-    generated = "\n".join([BEGIN, about, *(table(network) for network in NETWORKS), steps(), END])
-    before, found, rest = PAGE.read_text().partition(BEGIN)
-    h.require(found and END in rest, f"{PAGE} has no marked part")
-    PAGE.write_text(before + generated + rest.partition(END)[2])
+    page.write("results.py", [about, *(table(network) for network in NETWORKS), steps()])
 
 
 h.main(test)

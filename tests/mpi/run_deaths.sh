@@ -19,7 +19,7 @@ pid_of() {
 
 "$driver" make "$inputs"
 for input in prefix float; do
-    "$driver" run "$inputs" "$scratch/$input" reconstruct.input=$input reconstruct.adapt.steps=20 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "reference"; }
+    "$driver" run "$inputs" "$scratch/$input" reconstruct.input=$input reconstruct.adapt.steps=8 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "reference"; }
 done
 deaths=0 runs=0
 while [ $deaths -lt "$wanted" ]; do
@@ -34,8 +34,8 @@ while [ $deaths -lt "$wanted" ]; do
     rm -rf "$out"
     : >"$scratch/log"
     # shellcheck disable=SC2086 # words
-    $MPIEXEC_RECOVERING 4 "$driver" run "$inputs" "$out" reconstruct.input=$input run.transport=$transport run.team=$team run.patience=3 \
-        run.unit_deadline=4 reconstruct.adapt.steps=20 slow=0.01 when=$phase >"$scratch/log" 2>&1 &
+    $MPIEXEC_RECOVERING 4 "$driver" run "$inputs" "$out" reconstruct.input=$input run.transport=$transport run.team=$team run.patience=2 \
+        run.unit_deadline=2 reconstruct.adapt.steps=8 slow=0.005 when=$phase >"$scratch/log" 2>&1 &
     launcher=$!
     until grep -q "$begin" "$out/journal.jsonl" 2>/dev/null || ! kill -0 $launcher 2>/dev/null; do
         sleep 0.02

@@ -18,7 +18,7 @@ for input in prefix float; do
         killed=0
         moments=
         for attempt in $(seq 1 7); do
-            $MPIEXEC 3 "$driver" run "$inputs" "$out" resume reconstruct.input=$input run.transport=$transport slow=0.01 \
+            $MPIEXEC 3 "$driver" run "$inputs" "$out" resume reconstruct.input=$input run.transport=$transport slow=0.02 \
                 >"$scratch/log" 2>&1 &
             launcher=$!
             target=$(($(lines) + 1 + RANDOM % 8))

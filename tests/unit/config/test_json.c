@@ -45,6 +45,7 @@ static const char *const everything[] = {"model=/m.onnx",
                                          "sweep.weight_bits=2,3,8",
                                          "sweep.method=[nearest, second-order]",
                                          "sweep.damp=0.1,0.01",
+                                         "sweep.adapt=off,auto",
                                          NULL};
 
 static void json_round_trips_exactly(void **state) {
@@ -59,7 +60,7 @@ static void json_round_trips_exactly(void **state) {
     assert_true(uwc_config_hash(config) == uwc_config_hash(back));
     assert_true(uwc_config_real(back, "reconstruct.damp") == 1e-5);
     assert_true(uwc_config_int(back, "reconstruct.seed") == INT64_C(9007199254740992));
-    assert_int_equal(uwc_config_sweep_count(back), 12);
+    assert_int_equal(uwc_config_sweep_count(back), 24);
     uwc_json_release(&json);
     uwc_free(&text);
     uwc_free(&again);

@@ -121,11 +121,29 @@ static void keys_are_unique_and_have_help(void **state) {
         assert_true(table[i].help != NULL && strlen(table[i].help) > 10);
         for (int j = 0; j < i; j++) {
             assert_string_not_equal(table[i].key, table[j].key);
-            const char *a = strrchr(table[i].key, '.'), *b = strrchr(table[j].key, '.');
-            /* the lists of a sweep are named by the last part alone */
-            assert_false(table[i].swept && table[j].swept && a != NULL && b != NULL && strcmp(a, b) == 0);
+            char a[64], b[64];
+            uwc_option_sweep_name(table[i].key, a, sizeof a);
+            uwc_option_sweep_name(table[j].key, b, sizeof b);
+            assert_false(table[i].swept && table[j].swept && strcmp(a, b) == 0);
         }
     }
+}
+
+static void a_sweep_calls_a_switch_by_its_block(void **state) {
+    static const char *const pair[][2] = {{"reconstruct.adapt.when", "adapt"},
+                                          {"quantize.weight_bits", "weight_bits"},
+                                          {"reconstruct.adapt.steps", "steps"},
+                                          {"when", "when"}};
+    for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++) {
+        char name[64];
+        uwc_option_sweep_name(pair[i][0], name, sizeof name);
+        assert_string_equal(name, pair[i][1]);
+    }
+    assert_int_equal(set(*state, "sweep.adapt", "off,auto"), UWC_OK);
+    assert_int_equal(set(*state, "sweep.reconstruct.adapt.when", "always"), UWC_OK); /* the same row */
+    assert_int_equal(uwc_config_sweep_keys(*state), 1);
+    assert_int_equal(set(*state, "sweep.adapt", "sometimes"), UWC_E_CONFIG);
+    assert_refused(*state, "sweep.adap", "off", "nearest known key is \"sweep.adapt\"");
 }
 
 static void bytes_take_units(void **state) {
@@ -227,6 +245,7 @@ int main(void) {
         TEST(numbers_take_their_bounds_and_nothing_beyond),
         TEST(choices_take_each_word_and_no_other),
         TEST(keys_are_unique_and_have_help),
+        TEST(a_sweep_calls_a_switch_by_its_block),
         TEST(bytes_take_units),
         TEST(one_number_stands_for_three),
         TEST(unknown_keys_name_the_nearest),

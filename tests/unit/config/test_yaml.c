@@ -65,7 +65,8 @@ static void the_whole_language(void **state) {
                                   "sweep:\n"
                                   "  weight_bits: [2, 3]\n"
                                   "  method: [nearest, second-order]\n"
-                                  "  damp: 0.5\n"),
+                                  "  damp: 0.5\n"
+                                  "  adapt: [off, auto]\n"),
                      UWC_OK);
     const uwc_config *c = b->config;
     char *folder = realpath(b->folder, NULL), wanted[256];
@@ -84,11 +85,19 @@ static void the_whole_language(void **state) {
     assert_true(three[0] == 1 && three[1] == 2.5 && three[2] == 0.3);
     assert_int_equal(uwc_config_int(c, "run.memory_limit"), 67108864);
     assert_int_equal(uwc_config_int(c, "quantize.weight_bits"), 4);
-    assert_int_equal(uwc_config_sweep_keys(c), 3);
+    assert_int_equal(uwc_config_sweep_keys(c), 4);
     assert_string_equal(uwc_config_sweep_key(c, 1), "reconstruct.method");
     assert_int_equal(uwc_config_sweep_values(c, 0), 2);
     assert_string_equal(uwc_config_sweep_value(c, 0, 1), "3");
     assert_string_equal(uwc_config_sweep_value(c, 2, 0), "0.5");
+    assert_string_equal(uwc_config_sweep_key(c, 3), "reconstruct.adapt.when");
+    static const char *const when[] = {"off", "auto"};
+    for (int64_t i = 0; i < 8; i++) {
+        uwc_config *picked;
+        assert_int_equal(uwc_config_sweep_pick(c, i, &picked), UWC_OK);
+        assert_string_equal(uwc_config_string(picked, "reconstruct.adapt.when"), when[i % 2]);
+        uwc_config_destroy(&picked);
+    }
 }
 
 static void later_settings_win(void **state) {
