@@ -13,6 +13,7 @@ static const uwc_cli__flag flags[] = {
     {UWC_FLAG_JSON, 'j', "json", NULL, "print JSON instead of tables"},
     {UWC_FLAG_CURVATURE, 0, "curvature", NULL,
      "of a solved run: how the layers of each unit add to its error and cancel each other's part"},
+    {UWC_FLAG_SIMULATE, 0, "simulate", "RANKS[,RANKS...]", "change nothing: how long the phase solve would take on so many ranks"},
     {UWC_FLAG_QUIET, 'q', "quiet", NULL, "no progress and no final table"},
     {UWC_FLAG_VERBOSE, 'v', "verbose", NULL, "more messages"},
     {UWC_FLAG_HELP, 'h', "help", NULL, "help on the command"},
@@ -25,7 +26,8 @@ enum { FLAGS = (int)(sizeof flags / sizeof flags[0]) };
 static const uwc_cli__command commands[] = {
     {"run", "CONFIG", "quantize a network: all phases, alone or under mpirun", UWC_FLAG_OUTPUT | SETTINGS | UWC_FLAG_RESUME | TALK, 0,
      false, false, uwc_cli__run},
-    {"plan", "DIR", "cut the network of a run directory into units", TALK, 0, false, false, uwc_cli__phase},
+    {"plan", "DIR", "cut the network of a run directory into units", UWC_FLAG_SIMULATE | UWC_FLAG_JSON | TALK, 0, false, false,
+     uwc_cli__phase},
     {"capture", "DIR", "write the float activations at unit boundaries", TALK, 0, false, false, uwc_cli__phase},
     {"solve", "DIR", "reconstruct the units that are not done", TALK, 0, false, false, uwc_cli__phase},
     {"assemble", "DIR", "write the quantized model.onnx", TALK, 0, false, false, uwc_cli__phase},
@@ -91,6 +93,9 @@ static uwc_status store(uwc_cli__arguments *out, const uwc_cli__flag *flag, cons
         break;
     case UWC_FLAG_OPS:
         out->ops = value;
+        break;
+    case UWC_FLAG_SIMULATE:
+        out->simulate = value;
         break;
     case UWC_FLAG_SET:
         UWC_CHECK(out->n_sets < UWC_CLI_SETS, UWC_E_ARG, "more than %d times --set", UWC_CLI_SETS);

@@ -21,7 +21,8 @@ typedef enum uwc_cli__flag_id {
     UWC_FLAG_QUIET = 1 << 7,
     UWC_FLAG_VERBOSE = 1 << 8,
     UWC_FLAG_HELP = 1 << 9,
-    UWC_FLAG_CURVATURE = 1 << 10
+    UWC_FLAG_CURVATURE = 1 << 10,
+    UWC_FLAG_SIMULATE = 1 << 11
 } uwc_cli__flag_id;
 
 typedef struct uwc_cli__flag {
@@ -45,7 +46,7 @@ typedef struct uwc_cli__arguments {
     const uwc_cli__command *command;
     const char *operand;
     unsigned given; /* flags */
-    const char *output, *config, *data, *ops;
+    const char *output, *config, *data, *ops, *simulate;
     const char *set[UWC_CLI_SETS];
     int n_sets;
 } uwc_cli__arguments;
@@ -87,6 +88,9 @@ uwc_status uwc_cli__show_run(uwc_cli__session *session, const char *folder) UWC_
 uwc_status uwc_cli__inspect_model(uwc_cli__session *session) UWC_MUST_USE;
 uwc_status uwc_cli__inspect_run(uwc_cli__session *session) UWC_MUST_USE;
 uwc_status uwc_cli__inspect_curvature(uwc_cli__session *session) UWC_MUST_USE;
+
+/* ---- simulate.c: `uwc plan --simulate` ---- */
+uwc_status uwc_cli__simulate(uwc_cli__session *session) UWC_MUST_USE;
 
 /* ---- inspect_table.c ---- */
 /* The units of plan.json, or of a network's JSON; state[i] (NULL: none) stands beside unit i. */

@@ -113,7 +113,7 @@ uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) {
 
 /* ---- the cache ---- */
 
-static int64_t value_bytes(const uwc_plan *plan, uwc_dtype dtype, int value) {
+int64_t uwc_sched__value_bytes(const uwc_plan *plan, uwc_dtype dtype, int value) {
     return plan->images * uwc_shape_count(plan->graph->value[value].shape) * (int64_t)uwc_dtype_bytes(dtype);
 }
 
@@ -122,10 +122,10 @@ int64_t uwc_sched__cache_bytes(const uwc_plan *plan, uwc_dtype dtype, const uwc_
     for (int i = 0; i < plan->n_boundary; i++) {
         int value = plan->boundary[i], maker = plan->maker[value];
         if (cache == NULL || !uwc_sched__cached(plan, cache, value, false)) {
-            bytes += value_bytes(plan, dtype, value);
+            bytes += uwc_sched__value_bytes(plan, dtype, value);
         }
         if (maker >= 0 && uwc_sched__is_wanted(plan, maker, value) && (cache == NULL || !uwc_sched__cached(plan, cache, value, true))) {
-            bytes += value_bytes(plan, dtype, value);
+            bytes += uwc_sched__value_bytes(plan, dtype, value);
         }
     }
     return bytes;

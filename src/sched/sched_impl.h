@@ -112,6 +112,8 @@ uwc_status uwc_sched__recall_units(uwc_run *run) UWC_MUST_USE;
 uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
 /* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
 uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) UWC_MUST_USE;
+/* Bytes of the activations of one value. */
+int64_t uwc_sched__value_bytes(const uwc_plan *plan, uwc_dtype dtype, int value);
 /* Bytes of all activations of the run, or of those that are not in `cache` (NULL: all). */
 int64_t uwc_sched__cache_bytes(const uwc_plan *plan, uwc_dtype dtype, const uwc_cache *cache);
 /* Errors: IO where the disk that holds `folder` has less room. */
