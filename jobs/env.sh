@@ -1,4 +1,5 @@
 # Environment of every command that runs ranks; sourced, not run. What is set already stays.
+# shellcheck shell=sh
 # Open MPI refuses to start for the superuser (containers) unless it is told twice.
 if [ "$(id -u)" = 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
