@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 . jobs/env.sh
 
-launcher=                # process id of mpirun
-stopped=                 # the batch system, or the user, asked to stop
-binding=(--bind-to none) # where ranks run
-staged=()                # options that name the copies of images
+launcher=                    # process id of mpirun
+stopped=                     # the batch system, or the user, asked to stop
+binding=(--bind-to none)     # where ranks run
+recovery=(--enable-recovery) # a lost rank does not end the others
+staged=()                    # options that name the copies of images
 forward=(-x OMP_WAIT_POLICY -x HWLOC_HIDE_ERRORS) # environment of ranks on other nodes
 
 # What ranks write for themselves, and copies of images, lie on the disk of their node where the site names one.
@@ -39,23 +40,27 @@ batch_stage() {
 }
 
 # batch_run RANKS THREADS COMMAND ARGUMENT...: `uwc COMMAND ARGUMENT...` under mpirun, and not srun, which ends all ranks when one dies. The
-# exit status is in `status`.
+# exit status, that of the coordinator, is in `status`.
 batch_run() {
-    local ranks=$1 threads=$2 said
+    local ranks=$1 threads=$2 said overdue=0
     shift 2
     status=3
     [ -z "$stopped" ] || return 0
     said=$(mktemp)
-    mpirun -n "$ranks" --enable-recovery "${binding[@]}" "${forward[@]}" jobs/rank.sh "$said" \
+    mpirun -n "$ranks" "${recovery[@]}" "${binding[@]}" "${forward[@]}" jobs/rank.sh "$said" \
         "${UWC_PROGRAM:-build/release/uwc}" "$@" --set run.threads="$threads" "${staged[@]}" &
     launcher=$!
-    wait "$launcher"
-    while kill -0 "$launcher" 2>/dev/null; do # a signal ended the wait
-        batch_stop
+    while kill -0 "$launcher" 2>/dev/null; do
+        [ -z "$stopped" ] || batch_stop # again: ranks may not have been there at first
+        if [ -n "$stopped" ] || [ -s "$said" ]; then
+            overdue=$((overdue + 1))
+        fi
+        # With --enable-recovery mpirun waits for ever for a host that is gone, and ranks may wait for a coordinator that is.
+        [ "$overdue" -lt "${UWC_PATIENCE:-30}" ] || kill -TERM "$launcher"
         sleep 1
     done
     launcher=
-    read -r status <"$said" || status=1 # not even rank 0 came to an end
+    read -r status <"$said" || status=1 # not even the coordinator came to an end
     rm -f "$said"
 }
 

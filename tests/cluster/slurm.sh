@@ -91,7 +91,7 @@ within 60 "the node is there" node_is_idle
 
 # ---- jobs --------------------------------------------------------------------------------------------------------------------------------
 
-cd "$root"
+cd "$root" || exit
 export UWC_PROGRAM=$program
 # submit NAME OPTION-OR-SCRIPT...: a job with 4 ranks; its number in `job`, its folder in `out`.
 submit() {
