@@ -5,8 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 python=${UWC_CHECK_PYTHON:-$PWD/build/venv/bin/python}
-complete() { [ -x "$python" ] && "$python" -c 'import PIL, h5py, numpy, onnx, onnxruntime' 2>/dev/null; }
-if ! complete; then
+is_complete() { [ -x "$python" ] && "$python" -c 'import PIL, h5py, numpy, onnx, onnxruntime' 2>/dev/null; }
+if ! is_complete; then
     if [ "${UWC_CHECK_PYTHON:-}" ]; then
         echo "jobs/check_env.sh: $python (UWC_CHECK_PYTHON) lacks one of numpy, onnx, onnxruntime, h5py, pillow" >&2
         exit 2
@@ -15,6 +15,6 @@ if ! complete; then
         python3 -m venv build/venv
         build/venv/bin/pip install --quiet --disable-pip-version-check numpy onnx onnxruntime h5py pillow
     } >&2 </dev/null
-    complete
+    is_complete
 fi
 echo "$python"
