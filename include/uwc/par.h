@@ -14,7 +14,8 @@ typedef struct uwc_comm uwc_comm;
 
 /* Starts MPI (MPI_THREAD_FUNNELED) and gives the communicator of all ranks. Once per process, before any other call. Collective. */
 uwc_status uwc_par_start(int *argc, char ***argv, uwc_comm **out) UWC_MUST_USE;
-/* Releases the communicator and leaves MPI. Every rank comes here, also after an error. Collective. */
+/* Releases the communicator and leaves MPI, unless ranks are lost: the process then has to end without that. Every rank comes here, also
+ * after an error. Collective. */
 void uwc_par_stop(uwc_comm **comm);
 /* Ends all ranks at once; for broken invariants only. Local. */
 void uwc_par_abort(uwc_comm *comm, int exit_status);

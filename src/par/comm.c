@@ -45,6 +45,7 @@ uwc_status uwc_par_start(int *argc, char ***argv, uwc_comm **out) {
 }
 
 void uwc_par_stop(uwc_comm **comm) {
+    bool missing = *comm != NULL && ((*comm)->missing || (*comm)->n_lost > 0);
     if (*comm != NULL) {
         uwc_par__collect(*comm);
         if (!(*comm)->loose) { /* else a rank may be missing, and MPI frees it when it ends */
@@ -57,7 +58,7 @@ void uwc_par_stop(uwc_comm **comm) {
     int started = 0, stopped = 0;
     MPI_Initialized(&started);
     MPI_Finalized(&stopped);
-    if (started && !stopped) {
+    if (started && !stopped && !missing) { /* MPI_Finalize waits for all ranks, the dead ones too */
         leaks_check();
         MPI_Finalize();
     }

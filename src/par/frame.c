@@ -31,7 +31,7 @@ uwc_status uwc_comm_send(uwc_comm *comm, const uwc_frame *frame) {
         return UWC_OK;
     }
     char go = 0;
-    UWC_TRY(uwc_par__fetch(comm, frame->peer, UWC_PAR_TAG_GO, &go, 1, comm->patience, NULL, NULL));
+    UWC_TRY(uwc_par__fetch(comm, frame->peer, UWC_PAR_TAG_GO, &go, 1, uwc_par__patience(comm, frame->peer), NULL, NULL));
     UWC_CHECK(go == 1, UWC_E_COMM, "rank %d has no memory for a frame of %zu bytes", frame->peer, frame->bytes);
     return uwc_par__send_pieces(comm, frame->peer, UWC_PAR_TAG_PAYLOAD, frame->payload, frame->bytes);
 }

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-/* What a rank brings to an agreement. */
+/* What a rank brings to an agreement, and what comes of it. */
 typedef struct bid {
     int64_t round;
+    bool missing; /* a rank is lost */
     uwc_error error; /* status OK: no failure */
 } bid;
 
@@ -109,6 +110,7 @@ static uwc_status lead(uwc_comm *comm, uwc_status mine) {
     uint8_t *present;
     UWC_TRY(uwc_calloc(comm->size, 1, &present));
     uwc_status st = take_bids(comm, present, &outcome, &worst);
+    outcome.missing = comm->n_lost > 0;
     for (int r = 1; r < comm->size && st == UWC_OK; r++) {
         st = present[r] ? uwc_par__post(comm, r, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome) : UWC_OK;
     }
@@ -124,8 +126,9 @@ static uwc_status follow(uwc_comm *comm, uwc_status mine) {
     bid outcome = make_bid(comm, mine);
     UWC_TRY(uwc_par__post(comm, 0, UWC_PAR_TAG_BID, &outcome, sizeof outcome));
     do {
-        UWC_TRY(uwc_par__fetch(comm, 0, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome, UWC_PAR_LEADER * comm->patience, NULL, NULL));
+        UWC_TRY(uwc_par__fetch(comm, 0, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome, uwc_par__patience(comm, 0), NULL, NULL));
     } while (outcome.round != comm->round);
+    comm->missing = outcome.missing;
     return outcome.error.status == UWC_OK ? UWC_OK : uwc_error_restore(&outcome.error);
 }
 

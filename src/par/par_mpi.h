@@ -24,6 +24,7 @@ struct uwc_comm {
     bool loose;      /* no collective calls of MPI any more */
     uint8_t *lost;   /* [size] */
     int n_lost;
+    bool missing;  /* rank 0 has lost a rank */
     int64_t round; /* of the agreements of a loose communicator */
     uwc_par__parcel *parcel;
     int64_t n_parcels, parcel_capacity;
@@ -44,6 +45,8 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
 /* Sleeps longer from call to call: 50 us, doubled up to 2 ms. Start with 0. Local. */
 void uwc_par__sleep(long *nanoseconds);
 
+/* How long this rank waits for an answer of `peer`, seconds. Local. */
+double uwc_par__patience(const uwc_comm *comm, int peer);
 /* Sends a copy and does not wait until it is taken. Local. */
 uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) UWC_MUST_USE;
 /* Frees the copies that have been taken. Local. */
@@ -53,7 +56,7 @@ void uwc_par__collect(uwc_comm *comm);
 uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
                           void *self) UWC_MUST_USE;
 /* `bytes` at `data` to or from `peer`, cut into pieces; both sides have the same length, and the other side is there. Errors: COMM (no
- * progress for comm->patience seconds). Local. */
+ * progress for too long). Local. */
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) UWC_MUST_USE;
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) UWC_MUST_USE;
 

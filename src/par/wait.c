@@ -107,17 +107,24 @@ uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, si
     return st == UWC_OK ? left : st;
 }
 
+double uwc_par__patience(const uwc_comm *comm, int peer) {
+    return peer == 0 ? UWC_PAR_LEADER * comm->patience : comm->patience;
+}
+
 static uwc_status send_piece(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
     MPI_Request request;
     char *buffer;
     bool done;
     UWC_TRY(begin_send(comm, peer, tag, data, bytes, &request, &buffer));
-    uwc_status st = await(&request, "send", comm->patience, NULL, NULL, &done);
+    uwc_status st = await(&request, "send", uwc_par__patience(comm, peer), NULL, NULL, &done);
     bool taken = done;
     uwc_status left = end_send(comm, request, buffer, done);
     UWC_TRY(st);
     UWC_TRY(left);
-    UWC_CHECK(taken, UWC_E_COMM, "rank %d takes no data for %g s", peer, comm->patience);
+    if (!taken) {
+        uwc_comm_lose(comm, peer);
+        return uwc_error_set(UWC_E_COMM, "rank %d takes no data for %g s", peer, uwc_par__patience(comm, peer));
+    }
     return UWC_OK;
 }
 
@@ -144,6 +151,7 @@ uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t 
     uwc_par__collect(comm);
     UWC_TRY(st);
     UWC_TRY(left);
+    uwc_comm_lose(comm, peer);
     return uwc_error_set(UWC_E_COMM, "rank %d is silent for %g s", peer, patience);
 }
 
@@ -160,7 +168,7 @@ uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *d
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) {
     while (bytes > 0) {
         size_t now = bytes < comm->piece ? bytes : comm->piece;
-        UWC_TRY(uwc_par__fetch(comm, peer, tag, data, now, comm->patience, NULL, NULL));
+        UWC_TRY(uwc_par__fetch(comm, peer, tag, data, now, uwc_par__patience(comm, peer), NULL, NULL));
         data += now;
         bytes -= now;
     }

@@ -71,18 +71,20 @@ static double seconds_of(const coordinator *c, int chain) {
     return c->chains->n == 1 ? uwc_now() - c->start : c->spent[chain];
 }
 
-static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash, double seconds) {
+static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash,
+                             const uwc_outcome *outcome) {
     UWC_TRY(uwc_json_set_string(event, "event", "unit"));
     UWC_TRY(uwc_json_set_int(event, "unit", unit));
     UWC_TRY(uwc_sched__json_set_hash(event, "hash", hash));
-    UWC_TRY(uwc_json_set_real(event, "unit_seconds", seconds));
+    UWC_TRY(uwc_json_set_real(event, "unit_seconds", outcome->seconds));
+    UWC_TRY(outcome->members > 1 ? uwc_json_set_int(event, "members", outcome->members) : UWC_OK);
     UWC_TRY(uwc_json_set_string(event, "phase", uwc_phase_name(UWC_PHASE_SOLVE)));
     return uwc_json_set_real(event, "seconds", seconds_of(c, chain));
 }
 
-static uwc_status record_unit(const coordinator *c, int chain, int unit, uint64_t hash, double seconds) {
+static uwc_status record_unit(const coordinator *c, int chain, int unit, const uwc_outcome *outcome) {
     uwc_json *event = uwc_json_object();
-    uwc_status st = fill_event(c, event, chain, unit, hash, seconds);
+    uwc_status st = fill_event(c, event, chain, unit, uwc_hash(UWC_HASH_INIT, outcome->image, outcome->bytes), outcome);
     if (st != UWC_OK) {
         uwc_json_release(&event);
         return st;
@@ -108,7 +110,7 @@ static uwc_status publish(void *self, int task, const uwc_outcome *outcome) {
     }
     if (st == UWC_OK) {
         c->spent[chain] += outcome->seconds;
-        st = record_unit(c, chain, unit, uwc_hash(UWC_HASH_INIT, outcome->image, outcome->bytes), outcome->seconds);
+        st = record_unit(c, chain, unit, outcome);
     }
     if (st == UWC_OK) {
         learn_rate(c, task, outcome->seconds);

@@ -46,6 +46,7 @@ typedef struct uwc_outcome {
     char *image; /* owned; NULL after a failure, and of members that do not lead */
     size_t bytes;
     double seconds;
+    int members; /* who worked on it; 0: one */
 } uwc_outcome;
 
 typedef struct uwc_farm uwc_farm;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define HOUSEKEEPING 0.05 /* seconds between looks at the clock, at the deadlines and at the hooks */
+enum { MOST_FRAMES = 10000 }; /* between two looks */
 #define FAREWELL 30.0     /* seconds in which a rank leaves that is told to */
 #define SILENT_PULSES 2.5 /* a rank that has left so many without an answer is lost */
 
@@ -130,7 +131,11 @@ static void take_outcome(uwc_farm *farm, int rank, int task, const uwc_outcome *
 static uwc_status take_report(uwc_farm *farm, const uwc_frame *frame) {
     int task = (int)frame->arg[0];
     if (frame->kind == UWC_MESSAGE_RESULT) {
-        uwc_outcome outcome = {.image = frame->payload, .bytes = frame->bytes, .seconds = 1e-6 * (double)frame->arg[2]};
+        int member[UWC_SHARDS];
+        uwc_outcome outcome = {.image = frame->payload,
+                               .bytes = frame->bytes,
+                               .seconds = 1e-6 * (double)frame->arg[2],
+                               .members = team_of(farm, frame->peer, member)};
         take_outcome(farm, frame->peer, task, &outcome);
         return UWC_OK;
     }
@@ -179,6 +184,7 @@ static uwc_status handle(uwc_farm *farm, const uwc_frame *frame) {
 /* At most one frame; waits up to `seconds` for it. A rank that dies in the middle of a frame is lost. */
 static uwc_status take_frame(uwc_farm *farm, double seconds, bool *got) {
     uwc_frame frame;
+    *got = false;
     uwc_status st = uwc_comm_receive(farm->hand.comm, -1, seconds, &frame, got);
     if (st == UWC_E_COMM && frame.peer > 0) {
         uwc_log_line(farm->log, UWC_LOG_INFO, "%s", uwc_error_last()->text);
@@ -264,25 +270,33 @@ static uwc_status keep_house(uwc_farm *farm) {
     return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
 
-static uwc_action next_action(uwc_farm *farm) {
+/* Where all others are lost. */
+static void stand_in(uwc_farm *farm) {
     if (is_alone(farm) && uwc_sched__scheduler_worker(farm->scheduler, 0) == UWC_WORKER_LOST) {
         uwc_log_line(farm->log, UWC_LOG_INFO, "no other rank is left: rank 0 goes on alone");
         uwc_sched__scheduler_hello(farm->scheduler, 0);
     }
-    uwc_action action = uwc_sched__scheduler_next(farm->scheduler);
-    while (action.kind == UWC_ACTION_ASSIGN && farm->fatal.status == UWC_OK) {
-        assign(farm, &action);
-        action = uwc_sched__scheduler_next(farm->scheduler);
-    }
-    return action;
 }
 
-/* Waits at most so long for a frame, answers it, sees to the rest. */
+static uwc_action next_action(uwc_farm *farm) {
+    for (;;) {
+        stand_in(farm);
+        uwc_action action = uwc_sched__scheduler_next(farm->scheduler);
+        if (action.kind != UWC_ACTION_ASSIGN || farm->fatal.status != UWC_OK) {
+            return action;
+        }
+        assign(farm, &action);
+    }
+}
+
+/* Waits at most so long for a frame, answers all that have come, sees to the rest: a rank is late only when nothing has come of it. */
 static void step(uwc_farm *farm, double seconds) {
-    bool got = false;
-    note(farm, take_frame(farm, seconds, &got));
-    if (farm->fatal.status == UWC_OK && got) {
-        next_action(farm);
+    bool got = true;
+    for (int frames = 0; frames < MOST_FRAMES && got && farm->fatal.status == UWC_OK; frames++) {
+        note(farm, take_frame(farm, frames == 0 ? seconds : 0, &got));
+        if (got) {
+            next_action(farm);
+        }
     }
     note(farm, keep_house(farm));
 }

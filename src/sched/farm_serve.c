@@ -43,7 +43,10 @@ static uwc_status receive(uwc_hand *hand, uwc_frame *out) {
     const double most = 10 * uwc_comm_patience(hand->comm);
     bool got;
     UWC_TRY(uwc_comm_receive(hand->comm, 0, most, out, &got));
-    UWC_CHECK(got, UWC_E_COMM, "the coordinator is silent for %g s", most);
+    if (!got) {
+        uwc_comm_lose(hand->comm, 0);
+        return uwc_error_set(UWC_E_COMM, "the coordinator is silent for %g s", most);
+    }
     return UWC_OK;
 }
 

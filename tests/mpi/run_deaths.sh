@@ -11,7 +11,7 @@ out=$scratch/out
 pid_of() {
     local process
     for process in $(pgrep -P $launcher); do
-        if tr '\0' '\n' <"/proc/$process/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
+        if { tr '\0' '\n' <"/proc/$process/environ"; } 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
             echo "$process"
         fi
     done

@@ -20,6 +20,19 @@ for input in prefix float segments; do
 done
 cmp -s "$scratch/prefix/model.onnx" "$scratch/float/model.onnx" && fail "prefix and float give the same model: the test sees nothing"
 
+# Teams, over both transports: chosen, and of a fixed size that leaves a rank over.
+for transport in shared message; do
+    for n_team in "3 2" "4 2" "5 4" "5 auto"; do
+        n=${n_team% *} team=${n_team#* }
+        what="$transport, $n ranks, teams of $team"
+        ranks "$n" run "$inputs" "$scratch/out" run.transport=$transport run.team="$team"
+        expect_status 0 "$what"
+        same_results "$scratch/prefix" "$scratch/out" "$what"
+        grep -q '"members": [24]' "$scratch/out/journal.jsonl" || fail "$what: no unit was solved by a team"
+        rm -rf "$scratch/out"
+    done
+done
+
 # The methods that learn.
 for method in adaround brecq qdrop; do
     reference=$scratch/$method
