@@ -112,6 +112,8 @@ typedef struct uwc_metric {
 /* From A [n+1,n+1] with `damp` of its mean diagonal added. Errors: MATH. */
 uwc_status uwc_recon__metric(int64_t n, const double *A, double damp, uwc_metric *out) UWC_MUST_USE;
 void uwc_recon__metric_clear(uwc_metric *metric);
+/* order = the columns by falling key, ties by index; spare [n]. */
+void uwc_recon__sort_columns(const double *key, int64_t n, int *order, int *spare);
 
 /* Rows that are worked on together, a multiple of UWC_LANE_ALIGN. */
 enum { UWC_LANE_ALIGN = 16, UWC_MOST_LANES = 48 };
@@ -238,6 +240,28 @@ typedef struct uwc_sample {
 
 /* `wish`: options->positions; `all`: output positions of an image. */
 uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all);
+/* What a pass over the samples of one layer needs besides the paths. */
+typedef struct uwc_pass {
+    uwc_paths *paths;
+    const uwc_node *node; /* of the quantized unit */
+    bool adapted;         /* the target is what the adapted unit gives from quantized inputs, otherwise the float unit's */
+    int *fetch;           /* the layer's input, and the branches whose error it absorbs */
+    int n_fetches;
+    const uwc_tensor **got_quantized, **got_float;
+    uwc_outputs *outputs; /* of the float layer */
+    float *x, *y;         /* of a full batch: quantized input, target */
+    uwc_sample sample;
+    int64_t *position; /* [batch * positions] */
+    uint64_t seed;
+} uwc_pass;
+
+/* To be closed also on failure. */
+uwc_status uwc_recon__pass_open(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
+                                uwc_pass *out) UWC_MUST_USE;
+void uwc_recon__pass_close(uwc_pass *pass);
+void uwc_recon__pass_geometry(const uwc_pass *pass, int64_t images, uwc_geometry *out);
+/* What a batch of images adds: quantized inputs and targets, in memory of the pass and of the paths. */
+uwc_status uwc_recon__pass_rows(uwc_pass *pass, uwc_images images, const uwc_geometry *geometry, uwc_rows *out) UWC_MUST_USE;
 /* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. */
 uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
                              uwc_statistics **folds) UWC_MUST_USE;
