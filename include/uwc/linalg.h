@@ -29,8 +29,9 @@ uwc_status uwc_grid_create(uwc_comm *team, uwc_grid **out) UWC_MUST_USE;
 void uwc_grid_destroy(uwc_grid **grid);
 int uwc_grid_member(const uwc_grid *grid);
 int uwc_grid_members(const uwc_grid *grid);
-/* As uwc_comm_agree and uwc_comm_broadcast. Collective. */
+/* As uwc_comm_agree, uwc_comm_max and uwc_comm_broadcast. Collective. */
 uwc_status uwc_grid_agree(const uwc_grid *grid, uwc_status mine) UWC_MUST_USE;
+uwc_status uwc_grid_max(const uwc_grid *grid, int64_t mine, int64_t *out) UWC_MUST_USE;
 uwc_status uwc_grid_broadcast(const uwc_grid *grid, int root, void *data, size_t bytes) UWC_MUST_USE;
 
 /* Rows of a matrix that lie together, and rows of right-hand sides that are worked on together: parts of the definition of results. */

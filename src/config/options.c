@@ -74,6 +74,10 @@ static const uwc_option table[] = {
     {"run.ops", CHOICE("fast|ref"), .fallback = "fast", RESULT, .help = "operators: the fast ones, or plain loops to compare with"},
     {"run.isa", CHOICE("auto|sse41|avx|avx2|avx512_core"), .fallback = "auto",
      .help = "best instruction set that the fast operators use; results differ between sets in the last digits"},
+    {"run.distribute_above", INTEGER(0, 1e9), .fallback = "8192", RESULT,
+     .help = "layers with more inputs are spread over the ranks of a team and solved in panels; 0: none"},
+    {"run.factor", CHOICE("panels|scalapack"), .fallback = "panels", RESULT,
+     .help = "how these layers' matrices are factored: with the same bytes on any number of ranks, or by ScaLAPACK, without"},
     {"run.unit_deadline", REAL(0, 1e9), .fallback = "0", .help = "seconds after which a unit is given to another worker; 0: never"},
 };
 enum { ROWS = (int)(sizeof table / sizeof table[0]) };

@@ -34,6 +34,11 @@ uwc_status uwc_grid_agree(const uwc_grid *grid, uwc_status mine) {
     return grid->team == NULL ? mine : uwc_comm_agree(grid->team, mine);
 }
 
+uwc_status uwc_grid_max(const uwc_grid *grid, int64_t mine, int64_t *out) {
+    *out = mine;
+    return grid->team == NULL ? UWC_OK : uwc_comm_max(grid->team, mine, out);
+}
+
 uwc_status uwc_grid_broadcast(const uwc_grid *grid, int root, void *data, size_t bytes) {
     return grid->team == NULL || bytes == 0 ? UWC_OK : uwc_comm_broadcast(grid->team, root, data, bytes);
 }

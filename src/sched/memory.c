@@ -60,7 +60,7 @@ static uwc_status measure_unit(uwc_plan *plan, const uwc_settings *settings, int
     UWC_TRY(uwc_graph_extract(plan->graph, unit->node, unit->n_nodes, unit->output, unit->n_outputs, &graph));
     uwc_status st = UWC_OK;
     for (options.batch_bytes = BATCH_BYTES; st == UWC_OK; options.batch_bytes /= 2) {
-        st = uwc_recon_memory(graph, &options, plan->images, &recon);
+        st = uwc_recon_memory(graph, &options, plan->images, 1, &recon);
         need->bytes = BASE_BYTES + uwc_graph_constant_bytes(plan->graph) + uwc_graph_constant_bytes(graph) + recon.bytes;
         need->batch_bytes = options.batch_bytes;
         need->batch = recon.batch;

@@ -10,12 +10,15 @@ static void given_a_team_when_made_a_grid_expect_its_ranks(void **state) {
     expect_ok(uwc_grid_create(NULL, &grid));
     assert_int_equal(uwc_grid_member(grid), 0);
     assert_int_equal(uwc_grid_members(grid), 1);
+    int64_t most;
     expect_ok(uwc_grid_agree(grid, UWC_OK));
+    expect_ok(uwc_grid_max(grid, 5, &most));
+    assert_int_equal(most, 5);
     uwc_grid_destroy(&grid);
     assert_null(grid);
 }
 
-static void given_each_root_when_broadcast_expect_its_bytes_everywhere(void **state) {
+static void given_each_root_when_called_expect_its_bytes_and_the_maximum_everywhere(void **state) {
     (void)state;
     uwc_grid *grid;
     expect_ok(uwc_grid_create(comm, &grid));
@@ -23,6 +26,9 @@ static void given_each_root_when_broadcast_expect_its_bytes_everywhere(void **st
         double number = 10 + uwc_comm_rank(comm);
         expect_ok(uwc_grid_broadcast(grid, root, &number, sizeof number));
         assert_true(number == 10 + root);
+        int64_t most;
+        expect_ok(uwc_grid_max(grid, uwc_comm_rank(comm) == root ? 3 : -1, &most));
+        assert_int_equal(most, 3);
         expect_ok(uwc_grid_broadcast(grid, root, NULL, 0));
     }
     uwc_grid_destroy(&grid);
@@ -44,7 +50,7 @@ static void given_a_failure_on_each_member_when_agreed_expect_it_everywhere(void
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_a_team_when_made_a_grid_expect_its_ranks),
-        cmocka_unit_test(given_each_root_when_broadcast_expect_its_bytes_everywhere),
+        cmocka_unit_test(given_each_root_when_called_expect_its_bytes_and_the_maximum_everywhere),
         cmocka_unit_test(given_a_failure_on_each_member_when_agreed_expect_it_everywhere),
     };
     return run_with_mpi(argc, argv, tests, sizeof tests / sizeof tests[0]);
