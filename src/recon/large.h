@@ -89,6 +89,7 @@ typedef struct uwc_sheet {
     int64_t n, count;                              /* rows that are wanted; the other lanes are zero */
     float *target, *level;                         /* [n][UWC_SIDE_BLOCK]: W*, levels */
     float *start[UWC_SHEET_STARTS];                /* [n][UWC_SIDE_BLOCK]: what each start scale is away from W* */
+    float *work;                                   /* [UWC_SHEET_STARTS][UWC_PANEL][UWC_SIDE_BLOCK] */
     float scale[UWC_SHEET_STARTS][UWC_SIDE_BLOCK]; /* of each start; [0] from uwc_recon__sheet_choose on: of the row */
     double loss[UWC_SHEET_STARTS][UWC_SIDE_BLOCK];
     float least[UWC_SIDE_BLOCK], most[UWC_SIDE_BLOCK];
@@ -106,8 +107,13 @@ typedef struct uwc_sheet_panel {
 
 /* Error feedback from one start scale through a panel of the factor; the panels come from the last to the first. */
 uwc_status uwc_recon__sheet_round(uwc_sheet *sheet, int start, const uwc_sheet_panel *panel) UWC_MUST_USE;
-/* Takes each row's best start: its levels and its scale. */
+/* Takes each row's best start scale. */
 void uwc_recon__sheet_choose(uwc_sheet *sheet, int starts);
+/* The same from these scales, keeping the best partial roundings of each row; the best one of all is then start[0]. */
+void uwc_recon__sheet_beam_begin(uwc_sheet *sheet);
+uwc_status uwc_recon__sheet_beam(uwc_sheet *sheet, const uwc_sheet_panel *panel) UWC_MUST_USE;
+/* The levels of start[0]. */
+void uwc_recon__sheet_take(uwc_sheet *sheet);
 /* Before, for each panel of the metric, and behind them all: the best short scale for the levels, and what descent needs. */
 void uwc_recon__sheet_fit_begin(uwc_sheet *sheet);
 uwc_status uwc_recon__sheet_fit(uwc_sheet *sheet, const uwc_sheet_panel *panel) UWC_MUST_USE;

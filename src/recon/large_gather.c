@@ -33,7 +33,7 @@ typedef struct steps {
     uwc_pass pass;
     int64_t steps, training, images; /* images of a batch */
     int64_t per_image;               /* positions */
-    held *batch;                    /* [shards of this member] */
+    held *batch;                     /* [shards of this member] */
     int first_shard, end_shard;
     float *tile; /* [TILE][stride]: inputs, targets, targets of the sample */
     int64_t stride;

@@ -7,6 +7,7 @@
 
 /* SHEETS: of a member at a time; the panels go round once more for the next ones. Starts and FINE_BITS: see rows.c. */
 enum { SHEETS = 4, FINE_BITS = 6, FITS = 2, SWEEPS = 12, ARRAYS = 2 + UWC_SHEET_STARTS };
+enum { WORK = UWC_SHEET_STARTS * UWC_PANEL * UWC_SIDE_BLOCK };
 static const double first_part = 0.65, last_part = 1.3; /* of the scale */
 
 typedef struct job {
@@ -123,7 +124,8 @@ static uwc_status agree(const job *j, int64_t failed) {
     return uwc_grid_agree(j->large->grid, mine);
 }
 
-static uwc_status round_sheets(job *j) {
+/* All starts of all sheets at once through the panels of the factor, from the last one on. */
+static uwc_status round_starts(job *j) {
     const int starts = starts_of(j);
     int64_t failed = 0;
     for (int64_t k = uwc_spread_panels(j->large->sums) - 1; k >= 0; k--) {
@@ -133,9 +135,32 @@ static uwc_status round_sheets(job *j) {
             failed += uwc_recon__sheet_round(&j->sheet[t / starts], t % starts, &j->panel) != UWC_OK;
         }
     }
-    UWC_TRY(agree(j, failed));
+    return agree(j, failed);
+}
+
+static uwc_status search_beam(job *j) {
+    int64_t failed = 0;
     for (int s = 0; s < j->sheets; s++) {
-        uwc_recon__sheet_choose(&j->sheet[s], starts);
+        uwc_recon__sheet_choose(&j->sheet[s], starts_of(j));
+        uwc_recon__sheet_beam_begin(&j->sheet[s]);
+    }
+    for (int64_t k = uwc_spread_panels(j->large->sums) - 1; k >= 0; k--) {
+        UWC_TRY(factor_panel(j, k));
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
+        for (int s = 0; s < j->sheets; s++) {
+            failed += uwc_recon__sheet_beam(&j->sheet[s], &j->panel) != UWC_OK;
+        }
+    }
+    return agree(j, failed);
+}
+
+static uwc_status round_sheets(job *j) {
+    UWC_TRY(round_starts(j));
+    if (starts_of(j) > 1) {
+        UWC_TRY(search_beam(j));
+    }
+    for (int s = 0; s < j->sheets; s++) {
+        uwc_recon__sheet_take(&j->sheet[s]);
     }
     return UWC_OK;
 }
@@ -254,7 +279,7 @@ static uwc_status open_job(job *j) {
     UWC_TRY(uwc_calloc(n, sizeof *j->mean, &j->mean));
     UWC_TRY(uwc_calloc(n, sizeof *j->diagonal, &j->diagonal));
     UWC_TRY(uwc_calloc(j->most, sizeof *j->sheet, &j->sheet));
-    UWC_TRY(uwc_calloc(j->most * ARRAYS * array, sizeof *j->memory, &j->memory));
+    UWC_TRY(uwc_calloc(j->most * (ARRAYS * array + WORK), sizeof *j->memory, &j->memory));
     UWC_TRY(uwc_calloc(UWC_PANEL * n, sizeof(float), &j->panel.data));
     UWC_TRY(uwc_calloc(UWC_PANEL * UWC_PANEL, sizeof(float), &j->panel.corner));
     UWC_TRY(uwc_calloc(array, 1, &j->ordered));
@@ -266,7 +291,8 @@ static uwc_status open_job(job *j) {
         for (int k = 0; k < UWC_SHEET_STARTS; k++) {
             j->sheet[s].start[k] = at + (2 + k) * array;
         }
-        at += ARRAYS * array;
+        j->sheet[s].work = at + ARRAYS * array;
+        at += ARRAYS * array + WORK;
     }
     return UWC_OK;
 }

@@ -145,7 +145,17 @@ uwc_status uwc_recon__add_block(float *to, const float *factor, const float *g, 
                                 int64_t lanes) UWC_MUST_USE;
 
 /* Working memory of the search that keeps several roundings of a row, [n][UWC_BEAM_LANES] each. */
-enum { UWC_BEAM_LANES = 48 };
+enum { UWC_BEAM_LANES = 48, UWC_BEAM_WIDTH = 8 };
+/* A row's best partial roundings that have one column more, best first. */
+typedef struct uwc_shortlist {
+    int n;
+    double loss[UWC_BEAM_WIDTH];
+    float level[UWC_BEAM_WIDTH], error[UWC_BEAM_WIDTH];
+    int parent[UWC_BEAM_WIDTH];
+} uwc_shortlist;
+
+/* Adds those of one parent with the two levels nearest to `value`; error = -(value - its value) / pivot, whose square adds to the loss. */
+void uwc_recon__extend(uwc_shortlist *list, float scale, float least, float most, float value, float pivot, double loss, int parent);
 typedef struct uwc_beam {
     float *work, *level, *error;
 } uwc_beam;

@@ -12,7 +12,7 @@
 
 enum { LANES = UWC_SIDE_BLOCK };
 
-/* After uwc_recon__sheet_choose the starts' memory is that of descent: how far Q is from W*, and the products of G with it that lie behind
+/* After uwc_recon__sheet_take the starts' memory is that of descent: how far Q is from W*, and the products of G with it that lie behind
  * a column's panel; before uwc_recon__sheet_fit_end those of the levels and of W*. */
 enum { AWAY, BEHIND, BEHIND_TARGET };
 
@@ -58,12 +58,13 @@ void uwc_recon__sheet_choose(uwc_sheet *sheet, int starts) {
         for (int s = 1; s < starts; s++) {
             best = sheet->loss[s][l] < sheet->loss[best][l] ? s : best;
         }
-        const float scale = sheet->scale[best][l];
-        for (int64_t j = 0; j < sheet->n; j++) {
-            sheet->level[j * LANES + l] = rintf((sheet->start[best][j * LANES + l] + sheet->target[j * LANES + l]) / scale);
-        }
-        sheet->scale[0][l] = scale;
-        sheet->loss[0][l] = sheet->loss[best][l];
+        sheet->scale[0][l] = sheet->scale[best][l];
+    }
+}
+
+void uwc_recon__sheet_take(uwc_sheet *sheet) {
+    for (int64_t i = 0; i < sheet->n * LANES; i++) {
+        sheet->level[i] = rintf((sheet->start[0][i] + sheet->target[i]) / sheet->scale[0][i % LANES]);
     }
 }
 
