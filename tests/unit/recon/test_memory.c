@@ -127,6 +127,31 @@ static void very_wide_layers_are_named(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+/* Spread over a team, it is one matrix that the members share, and what works on rows of it. */
+static void very_wide_layers_are_shared_by_a_team(void **state) {
+    (void)state;
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_2d(1, 25088));
+    uwc_graph *unit = with_bits(finished_unit(graph, put_linear(graph, "wide", x, 25088, 2)), 4, 32);
+    uwc_recon_options options = options_of(64 << 20);
+    options.distribute_above = 8192;
+    const int64_t matrix = INT64_C(25088) * 25088 * 8, panel = INT64_C(25088) * UWC_PANEL * 8;
+    int64_t before = INT64_MAX;
+    for (int members = 1; members <= UWC_SHARDS; members *= 2) {
+        uwc_recon_need need;
+        must(uwc_recon_memory(unit, &options, 256, members, &need));
+        assert_true(need.layer_bytes > matrix / members);
+        assert_true(need.layer_bytes < matrix / members + panel + (200 << 20)); /* a panel more, one on its way, tiles and rows */
+        assert_true(need.layer_bytes < before);
+        before = need.layer_bytes;
+    }
+    options.distribute_above = 25088;
+    uwc_recon_need need;
+    must(uwc_recon_memory(unit, &options, 256, 4, &need));
+    assert_true(need.layer_bytes > 6 * matrix); /* a team saves nothing where every member has the whole */
+    uwc_graph_destroy(&unit);
+}
+
 static void smaller_batches_need_less_and_images_do_not_matter(void **state) {
     (void)state;
     uwc_graph *unit = with_bits(large_maps(), 4, 4);
@@ -152,6 +177,7 @@ int main(void) {
         cmocka_unit_test(descent_is_counted),
 #endif
         cmocka_unit_test(very_wide_layers_are_named),
+        cmocka_unit_test(very_wide_layers_are_shared_by_a_team),
         cmocka_unit_test(smaller_batches_need_less_and_images_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
