@@ -202,12 +202,17 @@ static double limit_of(void *self, int task) {
     return run->settings.unit_deadline > 0 ? run->settings.unit_deadline : least + slack * rate * work_of(c, task);
 }
 
-/* How many ranks may work on a unit together. */
-static void share(coordinator *c, const uwc_run *run, int unit, int task) {
+/* How many ranks may work on a unit together; some units have no room on fewer than so many. */
+static uwc_status share(coordinator *c, const uwc_run *run, int unit, int task) {
     uwc_unit_cost cost;
+    const int size = uwc_comm_size(run->comm), needed = run->plan->memory.unit[unit].members, fixed = run->settings.team;
+    UWC_CHECK(needed == 1 || needed < size, UWC_E_CONFIG,
+              "unit %s needs a team of %d ranks beside rank 0 to stay within run.memory_limit, there are %d",
+              run->plan->partition->unit[unit].name, needed, size - 1);
     uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
-    const int fixed = run->settings.team, most = fixed > 0 ? fixed : uwc_sched__team_most(&cost, UWC_SHARDS);
-    uwc_sched__scheduler_team(c->farm.scheduler, task, fixed > 0 ? fixed : 1, most);
+    const int least = fixed > needed ? fixed : needed, worth = uwc_sched__team_most(&cost, UWC_SHARDS);
+    uwc_sched__scheduler_team(c->farm.scheduler, task, least, fixed > 0 || worth < least ? least : worth);
+    return UWC_OK;
 }
 
 static uwc_status add_chain(coordinator *c, int chain) {
@@ -216,7 +221,7 @@ static uwc_status add_chain(coordinator *c, int chain) {
     bool *done;
     for (int u = 0; u < units; u++) {
         const uwc_unit *unit = &run->plan->partition->unit[u];
-        share(c, run, u, first + u);
+        UWC_TRY(share(c, run, u, first + u));
         for (int i = 0; i < unit->n_inputs; i++) {
             if (uwc_sched__reads_quantized(run->plan, u, unit->input[i])) {
                 UWC_TRY(uwc_sched__scheduler_depend(c->farm.scheduler, first + u, first + run->plan->maker[unit->input[i]]));

@@ -74,6 +74,8 @@ typedef struct uwc_unit_need {
     int64_t batch, batch_bytes; /* images per batch, and as uwc_recon_options has it */
     int layer;                  /* node that needs most, -1: none */
     int64_t layer_bytes;        /* beside what the unit needs anyway */
+    int members;                /* of the smallest team whose members have room for it, 1: no team is needed */
+    bool spreads;               /* a layer is spread over the team */
 } uwc_unit_need;
 
 /* Upper bounds of the memory of a rank, bytes, by phase; assembly takes less than evaluation. */
@@ -110,7 +112,7 @@ uwc_status uwc_sched__join_units(uwc_run *run) UWC_MUST_USE;
 uwc_status uwc_sched__recall_units(uwc_run *run) UWC_MUST_USE;
 /* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
 uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
-/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
+/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. Units that need a team have it. */
 uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) UWC_MUST_USE;
 /* Bytes of the activations of one value. */
 int64_t uwc_sched__value_bytes(const uwc_plan *plan, uwc_dtype dtype, int value);
@@ -353,9 +355,13 @@ typedef struct uwc_team_talk {
     const uwc_assignment *assignment;
     int peer; /* rank that is waited for, and since when */
     double since;
+    uwc_comm *comm; /* of the members; NULL where no layer is spread over them */
+    uwc_grid *grid;
 } uwc_team_talk;
-/* Makes `stream` that of a member. */
-void uwc_sched__team_join(uwc_team_talk *talk, uwc_unit_stream *stream);
+/* Makes `stream` that of a member; `spreads`: a layer is spread over the team. To be left again, also after an error. Collective over the
+ * team. */
+uwc_status uwc_sched__team_join(uwc_team_talk *talk, bool spreads, uwc_unit_stream *stream) UWC_MUST_USE;
+void uwc_sched__team_leave(uwc_team_talk *talk);
 /* Returns when all members are here. */
 uwc_status uwc_sched__team_meet(uwc_team_talk *talk) UWC_MUST_USE;
 

@@ -33,6 +33,18 @@ for transport in shared message; do
     done
 done
 
+# Layers that are spread over a team.
+"$driver" run "$inputs" "$scratch/spread" run.distribute_above=40 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "spread"; }
+cmp -s "$scratch/spread/model.onnx" "$scratch/prefix/model.onnx" && fail "run.distribute_above changes nothing: the test sees nothing"
+for transport in shared message; do
+    for n in 3 5; do
+        ranks $n run "$inputs" "$scratch/out" run.distribute_above=40 run.transport=$transport
+        expect_status 0 "spread, $transport, $n ranks"
+        same_results "$scratch/spread" "$scratch/out" "spread, $transport, $n ranks"
+        rm -rf "$scratch/out"
+    done
+done
+
 # The methods that learn.
 for method in adaround brecq qdrop; do
     reference=$scratch/$method
