@@ -102,9 +102,9 @@ uwc_status uwc_run_curvature(const char *folder, uwc_json **out) UWC_MUST_USE;
 /* How the phase solve would go on other numbers of ranks (docs/scaling.md): the units of a run directory, or of all runs in a sweep
  * directory, with the seconds that the journal has, or estimates, go through the scheduler on a simulated machine. *out = an object {runs,
  * units, measured, estimated_rate, work_seconds, transport, prices: {message, byte, publish}, ranks: [{ranks, seconds, speedup, efficiency,
- * coordinator, bytes, bounds: {chain, workers, coordinator}, bottleneck}]}. Changes nothing in the folder. Errors: NOTFOUND (nothing is
- * planned there), those of the files. Local. */
-uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, uwc_json **out) UWC_MUST_USE;
+ * coordinator, bytes, bounds: {chain, workers, coordinator}, bottleneck}]}. Changes nothing in the folder; `hooks` (may be NULL) are polled
+ * between runs. Errors: NOTFOUND (nothing is planned there), those of the files. Local. */
+uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, const uwc_hooks *hooks, uwc_json **out) UWC_MUST_USE;
 
 /* Preprocessing of images as the block data.preprocess says. Local. */
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) UWC_MUST_USE;
