@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 . jobs/env.sh
 
+root=$PWD
 launcher=                    # process id of mpirun
 stopped=                     # the batch system, or the user, asked to stop
 binding=(--bind-to none)     # where ranks run
@@ -39,16 +40,16 @@ batch_stage() {
     done
 }
 
-# batch_run RANKS THREADS COMMAND ARGUMENT...: `uwc COMMAND ARGUMENT...` under mpirun, and not srun, which ends all ranks when one dies. The
-# exit status, that of the coordinator, is in `status`.
+# batch_run RANKS THREADS COMMAND ARGUMENT...: `uwc COMMAND ARGUMENT...` under mpirun, and not srun, which ends all ranks when one dies. Without
+# THREADS the configuration decides. The exit status, that of the coordinator, is in `status`.
 batch_run() {
-    local ranks=$1 threads=$2 said overdue=0
-    shift 2
+    local ranks=$1 threads=$2 command=$3 said overdue=0
+    shift 3
     status=3
     [ -z "$stopped" ] || return 0
     said=$(mktemp)
-    mpirun -n "$ranks" "${recovery[@]}" "${binding[@]}" "${forward[@]}" jobs/rank.sh "$said" \
-        "${UWC_PROGRAM:-build/release/uwc}" "$@" --set run.threads="$threads" "${staged[@]}" &
+    mpirun -n "$ranks" "${recovery[@]}" "${binding[@]}" "${forward[@]}" "$root/jobs/rank.sh" "$said" \
+        "${UWC_PROGRAM:-$root/build/release/uwc}" "$command" ${threads:+--set "run.threads=$threads"} "${staged[@]}" "$@" </dev/null &
     launcher=$!
     while kill -0 "$launcher" 2>/dev/null; do
         [ -z "$stopped" ] || batch_stop # again: ranks may not have been there at first

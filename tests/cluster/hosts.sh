@@ -102,6 +102,11 @@ ends 120 "a run over three hosts"
 [ "$status" = 0 ] || fail "status $status: a shared folder"
 same_bytes "$scratch/one" "$out" "a shared folder"
 
+say "the same by the script for PBS"
+printf "$network.%d\n" 1 1 2 3 >"$scratch/nodes"
+CONFIG=$config DIR=$scratch/pbs PBS_NODEFILE=$scratch/nodes PBS_O_WORKDIR=$root on 0 bash "$root/jobs/run.pbs" >"$scratch/pbs.log" 2>&1 || fail "jobs/run.pbs"
+same_bytes "$scratch/one" "$scratch/pbs" "PBS"
+
 say "no such folder"
 start 4 $HOSTS "$scratch/own/run" --set run.transport=message
 ends 120 "a run without a shared folder"

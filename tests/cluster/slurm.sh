@@ -23,7 +23,7 @@ close_down() {
         [ -n "$(squeue -h 2>/dev/null)" ] || break
         sleep 0.1
     done
-    pkill -KILL -f "^(mpirun|$program|/bin/sh jobs/rank.sh) .*$scratch/" || true
+    pkill -KILL -f "^(mpirun|$program|/bin/sh $root/jobs/rank.sh) .*$scratch/" || true
     for daemon in "${daemons[@]}"; do
         kill -9 "$daemon" 2>/dev/null || true
     done
@@ -131,7 +131,7 @@ same_bytes "$scratch/one" "$out" "a killed job"
 say "the coordinator is killed while it solves"
 submit headless jobs/run.sbatch "$config" "$scratch/headless"
 within 120 "a unit of $out" solved_some "$out"
-kill -9 "$(pgrep -P "$(pgrep -f "^/bin/sh jobs/rank.sh .* $out ")")"
+kill -9 "$(pgrep -P "$(pgrep -f "^/bin/sh $root/jobs/rank.sh .* $out ")")"
 ends COMPLETED
 [ "$(restarts)" = 1 ] || fail "the job without coordinator was queued again $(restarts) times"
 same_bytes "$scratch/one" "$out" "a job without coordinator"
