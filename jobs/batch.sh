@@ -5,6 +5,7 @@
 root=$PWD
 launcher=                    # process id of mpirun
 stopped=                     # the batch system, or the user, asked to stop
+apart=()                     # what keeps a terminal's signals from mpirun
 binding=(--bind-to none)     # where ranks run
 recovery=(--enable-recovery) # a lost rank does not end the others
 staged=()                    # options that name the copies of images
@@ -18,7 +19,7 @@ forward=(-x OMP_WAIT_POLICY -x HWLOC_HIDE_ERRORS) # environment of ranks on othe
 # of mpirun, or of the jobs/rank.sh that is; `exe` is the name of a program that started itself again.
 batch_stop() {
     stopped=1
-    [ -z "$launcher" ] || pkill -TERM -x 'exe|uwc' -P "$launcher,$(pgrep -d, -P "$launcher" || echo "$launcher")"
+    [ -z "$launcher" ] || pkill -TERM -x 'exe|uwc' -P "$launcher,$(pgrep -d, -P "$launcher" || echo "$launcher")" || true
 }
 
 # batch_bind RANKS THREADS: `binding` gives each rank THREADS cores of its own, where mpirun finds as many in the allocation.
@@ -48,7 +49,7 @@ batch_run() {
     status=3
     [ -z "$stopped" ] || return 0
     said=$(mktemp)
-    mpirun -n "$ranks" "${recovery[@]}" "${binding[@]}" "${forward[@]}" "$root/jobs/rank.sh" "$said" \
+    "${apart[@]}" mpirun -n "$ranks" "${recovery[@]}" "${binding[@]}" "${forward[@]}" "$root/jobs/rank.sh" "$said" \
         "${UWC_PROGRAM:-$root/build/release/uwc}" "$command" ${threads:+--set "run.threads=$threads"} "${staged[@]}" "$@" </dev/null &
     launcher=$!
     while kill -0 "$launcher" 2>/dev/null; do
@@ -57,8 +58,8 @@ batch_run() {
             overdue=$((overdue + 1))
         fi
         # With --enable-recovery mpirun waits for ever for a host that is gone, and ranks may wait for a coordinator that is.
-        [ "$overdue" -lt "${UWC_PATIENCE:-30}" ] || kill -TERM "$launcher"
-        sleep 1
+        [ "$overdue" -lt "${UWC_PATIENCE:-30}" ] || kill -TERM "$launcher" || true
+        sleep 1 || true # Ctrl-C ends it
     done
     launcher=
     read -r status <"$said" || status=1 # not even the coordinator came to an end

@@ -50,7 +50,7 @@ if [ -z "$output" ]; then
     done
     set -- -o "runs/$name-$number" "$@"
 fi
-set -m # Ctrl-C goes to this script and not to mpirun, which would kill the ranks
+apart=(setsid) # Ctrl-C goes to this script and not to mpirun, which would kill the ranks
 trap batch_stop INT TERM
 batch_run "$ranks" "$threads" run "$config" "$@"
 exit "$status"
