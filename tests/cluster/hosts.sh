@@ -68,7 +68,7 @@ chmod +x "$scratch/agent"
 export OMPI_MCA_plm_rsh_agent=$scratch/agent
 export OMPI_MCA_btl=tcp,self OMPI_MCA_btl_tcp_if_include=$network.0/24 OMPI_MCA_oob_tcp_if_include=$network.0/24
 export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=3
-export TMPDIR=$scratch/own UWC_PROGRAM=$program
+export TMPDIR=$scratch/own UWC_PROGRAM=$program UWC_PATIENCE=5
 
 recovery=--enable-recovery
 # start RANKS HOSTS DIR ARGUMENT...: `uwc run` on the first HOSTS hosts, with mpirun on the first.
@@ -104,8 +104,9 @@ same_bytes "$scratch/one" "$out" "a shared folder"
 
 say "the same by the script for PBS"
 printf "$network.%d\n" 1 1 2 3 >"$scratch/nodes"
-CONFIG=$config DIR=$scratch/pbs PBS_NODEFILE=$scratch/nodes PBS_O_WORKDIR=$root on 0 bash "$root/jobs/run.pbs" >"$scratch/pbs.log" 2>&1 || fail "jobs/run.pbs"
+CONFIG=$config DIR=$scratch/pbs PBS_NODEFILE=$scratch/nodes PBS_O_WORKDIR=$root PBS_JOBID=7 UWC_STAGE=data.calibration=data/quickstart/calibration.h5 on 0 bash "$root/jobs/run.pbs" >"$scratch/pbs.log" 2>&1 || fail "jobs/run.pbs"
 same_bytes "$scratch/one" "$scratch/pbs" "PBS"
+grep -q "$TMPDIR/uwc-images-7/data.calibration/calibration.h5" "$scratch/pbs/config.json" || fail "the job for PBS did not read the copies"
 
 say "no such folder"
 start 4 $HOSTS "$scratch/own/run" --set run.transport=message

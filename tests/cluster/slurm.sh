@@ -92,7 +92,7 @@ within 60 "the node is there" node_is_idle
 # ---- jobs --------------------------------------------------------------------------------------------------------------------------------
 
 cd "$root" || exit
-export UWC_PROGRAM=$program
+export UWC_PROGRAM=$program UWC_PATIENCE=5
 # submit NAME OPTION-OR-SCRIPT...: a job with 4 ranks; its number in `job`, its folder in `out`.
 submit() {
     out=$scratch/$1
@@ -173,7 +173,8 @@ mkdir "$private/disk"
 UWC_STAGE="data.calibration=data/quickstart/calibration.h5" SLURM_TMPDIR=$private/disk \
     submit staged jobs/run.sbatch "$config" "$scratch/staged"
 ends COMPLETED
-grep -q "$private/disk/uwc-staged-data.calibration/calibration.h5" "$out/config.json" || fail "the run did not read the copy"
+grep -q "$private/disk/uwc-images-$job/data.calibration/calibration.h5" "$out/config.json" || fail "the run did not read the copy"
+[ -z "$(ls "$private/disk")" ] || fail "left on the disk of the node: $(ls "$private/disk")"
 same_bytes "$scratch/one" "$out" "copied images"
 
 # ---- sweeps ------------------------------------------------------------------------------------------------------------------------------
