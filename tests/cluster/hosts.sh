@@ -133,10 +133,10 @@ all_busy=(--set reconstruct.input=float)
 last=$((HOSTS - 1))
 for transport in shared message; do
     folder=$scratch
-    [ $transport = shared ] || folder=$scratch/own
+    [ "$transport" = shared ] || folder=$scratch/own
     say "the last host is cut off, $transport"
     recovery=
-    start 4 $HOSTS "$folder/cut-$transport" --set run.transport=$transport "${all_busy[@]}"
+    start 4 $HOSTS "$folder/cut-$transport" --set run.transport="$transport" "${all_busy[@]}"
     within 120 "a unit" solved_some_on_host
     [ -n "$(left_on $last)" ] || fail "no rank on the last host"
     on $HOSTS ip link set "port$last" down
@@ -145,10 +145,10 @@ for transport in shared message; do
     within 60 "the end of the ranks that were cut off" nobody_on $last
     say "status $status, $((SECONDS - cut)) s after the cut"
     [ "$status" != 0 ] || fail "the run did not need its last host"
-    start 3 $last "$out" --set run.transport=$transport "${all_busy[@]}"
+    start 3 $last "$out" --set run.transport="$transport" "${all_busy[@]}"
     ends 120 "a run on the hosts that are left"
     [ "$status" = 0 ] || fail "status $status: resumed on the hosts that are left, $transport"
-    [ $transport = shared ] || on 0 cp -R "$out" "$scratch/cut-message"
+    [ "$transport" = shared ] || on 0 cp -R "$out" "$scratch/cut-message"
     same_bytes "$scratch/float" "$scratch/cut-$transport" "a host cut off, $transport"
     on $HOSTS ip link set "port$last" up
     within 30 "the way to the last host" is_reachable $last
