@@ -67,8 +67,8 @@ void uwc_run_close(uwc_run **run);
 const char *uwc_run_folder(const uwc_run *run);
 const uwc_config *uwc_run_config(const uwc_run *run);
 
-/* The phases. From solve on ranks may die: rank 0 goes on with the others (uwc_comm_loosen). Each needs the ones before it (Errors: STATE otherwise), leaves alone what is done already and gives the same bytes when
- * repeated. All Collective. */
+/* The phases. From solve on ranks may die: rank 0 goes on with the others (uwc_comm_loosen). Each needs the ones before it (Errors: STATE
+ * otherwise), leaves alone what is done already and gives the same bytes when repeated. All Collective. */
 
 /* model -> plan.json: units, segments, bits, hashes. On a planned run: compares. Errors: STATE (another model, data or instruction set). */
 uwc_status uwc_phase_plan(uwc_run *run) UWC_MUST_USE;

@@ -1,5 +1,5 @@
-/* Waiting without spinning, and messages that their receiver may never take: sends are made from copies, receives into buffers of their own,
- * which outlive a wait that is given up. */
+/* Waiting without spinning, and messages that their receiver may never take: sends are made from copies, receives into buffers of their
+ * own, which outlive a wait that is given up. */
 #include "par_mpi.h"
 
 #include <string.h>

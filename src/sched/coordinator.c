@@ -9,9 +9,9 @@ typedef struct uwc_coordinator {
     double start, *spent; /* [chains] seconds of this session on their units */
     double work_done;     /* of this session */
     double rate;          /* seconds per multiply-add of the slowest unit so far, 0: none yet */
-    int total;           /* tasks */
-    char name[256];      /* of the unit that is spoken of */
-    uwc_error given_up; /* the first unit that was given up */
+    int total;            /* tasks */
+    char name[256];       /* of the unit that is spoken of */
+    uwc_error given_up;   /* the first unit that was given up */
     uwc_farm farm;
 } coordinator;
 
@@ -31,7 +31,10 @@ static const char *name_of(void *self, int task) {
     int unit;
     const uwc_run *run = run_of(c, task, &unit);
     const char *slash = strrchr(run->folder, '/');
-    snprintf(c->name, sizeof c->name, "%.100s%s%.140s", c->chains->n == 1 ? "" : slash == NULL ? run->folder : slash + 1,
+    snprintf(c->name, sizeof c->name, "%.100s%s%.140s",
+             c->chains->n == 1 ? ""
+             : slash == NULL   ? run->folder
+                               : slash + 1,
              c->chains->n == 1 ? "" : ": ", run->plan->partition->unit[unit].name);
     return c->name;
 }
@@ -71,8 +74,7 @@ static double seconds_of(const coordinator *c, int chain) {
     return c->chains->n == 1 ? uwc_now() - c->start : c->spent[chain];
 }
 
-static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash,
-                             const uwc_outcome *outcome) {
+static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash, const uwc_outcome *outcome) {
     UWC_TRY(uwc_json_set_string(event, "event", "unit"));
     UWC_TRY(uwc_json_set_int(event, "unit", unit));
     UWC_TRY(uwc_sched__json_set_hash(event, "hash", hash));

@@ -181,7 +181,8 @@ uwc_status uwc_sched__choose_images(uwc_run *run) UWC_MUST_USE;
 /* The numbers that plan.json holds, owned by the caller; *found = false where there is no plan yet. Rank 0. */
 uwc_status uwc_sched__recall_bad(const uwc_run *run, int64_t **numbers, int64_t *n, bool *found) UWC_MUST_USE;
 
-/* The batches of the shards rank, rank + size, ... (of all without `comm`; with `wanted`: of those that are marked), in order. *out is owned by the caller. */
+/* The batches of the shards rank, rank + size, ... (of all without `comm`; with `wanted`: of those that are marked), in order. *out is
+ * owned by the caller. */
 uwc_status uwc_sched__spans(const uwc_comm *comm, int64_t images, int64_t batch, const uint8_t *wanted, uwc_span **out,
                             int *n) UWC_MUST_USE;
 
@@ -396,9 +397,9 @@ typedef struct uwc_trial {
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;
-    int64_t batch; /* images, at most 64; 0: from the network alone */
-    int threads;   /* that decode images */
-    bool skip;     /* images that cannot be used */
+    int64_t batch;   /* images, at most 64; 0: from the network alone */
+    int threads;     /* that decode images */
+    bool skip;       /* images that cannot be used */
     double deadline; /* seconds of a shard, 0: from those that are done */
 } uwc_trial;
 

@@ -1,4 +1,5 @@
-/* A rank that solves a unit, alone or as a member of a team: with the run's cache, or with files that come before the unit and go after it. */
+/* A rank that solves a unit, alone or as a member of a team: with the run's cache, or with files that come before the unit and go after it.
+ */
 #include "sched_impl.h"
 
 #include <string.h>
