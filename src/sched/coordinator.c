@@ -25,17 +25,15 @@ static double work_of(const coordinator *c, int task) {
     return run->plan->partition->unit[unit].work * (double)run->plan->images;
 }
 
-/* "block1", where there are several chains "sweep/weight_bits-4: block1". */
+/* "block1"; where there are several chains "3/12 block1". */
 static const char *name_of(void *self, int task) {
     coordinator *c = self;
-    int unit;
-    const uwc_run *run = run_of(c, task, &unit);
-    const char *slash = strrchr(run->folder, '/');
-    snprintf(c->name, sizeof c->name, "%.100s%s%.140s",
-             c->chains->n == 1 ? ""
-             : slash == NULL   ? run->folder
-                               : slash + 1,
-             c->chains->n == 1 ? "" : ": ", run->plan->partition->unit[unit].name);
+    int unit, chain = uwc_sched__chain_of(c->chains, task, &unit);
+    const char *name = c->chains->run[chain]->plan->partition->unit[unit].name;
+    if (c->chains->n == 1) {
+        return name;
+    }
+    snprintf(c->name, sizeof c->name, "%d/%d %.200s", chain + 1, c->chains->n, name);
     return c->name;
 }
 

@@ -256,17 +256,14 @@ static void assign(uwc_farm *farm, const uwc_action *action) {
 static uwc_status keep_house(uwc_farm *farm) {
     const uwc_hooks *hooks = farm->hand.hooks;
     double now = uwc_now();
-    if (now < farm->housekeeping) {
-        return UWC_OK;
+    if (now >= farm->housekeeping) {
+        farm->housekeeping = now + HOUSEKEEPING;
+        check_deadlines(farm, now);
     }
-    farm->housekeeping = now + HOUSEKEEPING;
-    check_deadlines(farm, now);
-    if (now >= farm->pulse) {
-        farm->pulse = now + uwc_comm_patience(farm->hand.comm) / 4;
-        for (int r = 1; r < ranks(farm); r++) {
-            UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
-        }
+    for (int r = 1; r < ranks(farm) && now >= farm->pulse; r++) {
+        UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
     }
+    farm->pulse = now >= farm->pulse ? now + uwc_comm_patience(farm->hand.comm) : farm->pulse;
     bool idle = farm->hand.round == 0; /* else its own task asks */
     return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
