@@ -54,7 +54,7 @@ for rank in 0 1 2; do
         [ ! -e "$out/units" ] || fail "capture failed on rank $rank and solve began"
         resumes "capture fails on rank $rank, $transport"
     done
-    run 3 when=evaluate fail=E_INTERRUPTED@$rank:2:1
+    run 3 when=evaluate fail=E_INTERRUPTED@$rank:1:1
     expect_status 3 "evaluation interrupted on rank $rank"
     [ ! -e "$out/metrics.json" ] || fail "evaluation was interrupted on rank $rank and left metrics.json"
     resumes "evaluation interrupted on rank $rank"
