@@ -10,6 +10,9 @@
 /* Longest message handed to MPI: the copy that a send keeps until it is taken stays small. */
 #define UWC_PAR_PIECE ((size_t)4 << 20)
 
+/* Longest payload of a frame that travels with its header: reports and teams, below what MPI sends at once. */
+enum { UWC_PAR_SHORT = 1024 };
+
 /* A message that its receiver has not taken: request and buffer live on until it does. */
 typedef struct uwc_par__parcel {
     MPI_Request request;
