@@ -1,6 +1,6 @@
 /* Frames between two ranks: a header with a short payload behind it in the same message. In front of a longer payload there is a token from
- * the receiver that it is here, then the payload follows in pieces. The token keeps a sender asleep, not busy in MPI, until the receiver has
- * time for it; it is 0 where the receiver has no memory. */
+ * the receiver that it is here, then the payload follows in pieces. The token keeps a sender asleep, not busy in MPI, until the receiver
+ * has time for it; it is 0 where the receiver has no memory. */
 #include "par_mpi.h"
 
 #include <string.h>

@@ -6,8 +6,8 @@
 /* What a rank brings to an agreement, and what comes of it. */
 typedef struct bid {
     int64_t round;
-    int rank;     /* whose error it is */
-    bool missing; /* a rank is lost */
+    int rank;        /* whose error it is */
+    bool missing;    /* a rank is lost */
     uwc_error error; /* status OK: no failure */
 } bid;
 
@@ -66,8 +66,8 @@ static uwc_status take_bid(uwc_comm *comm, bid *out, int *source) {
     if (!there) {
         return UWC_OK;
     }
-    UWC_TRY(uwc_par__check(
-        MPI_Recv(out, sizeof *out, MPI_BYTE, status.MPI_SOURCE, UWC_PAR_TAG_BID, comm->world, MPI_STATUS_IGNORE), "agreement"));
+    UWC_TRY(uwc_par__check(MPI_Recv(out, sizeof *out, MPI_BYTE, status.MPI_SOURCE, UWC_PAR_TAG_BID, comm->world, MPI_STATUS_IGNORE),
+                           "agreement"));
     if (out->round == comm->round) {
         *source = status.MPI_SOURCE;
         uwc_comm_find(comm, *source);

@@ -45,7 +45,8 @@ uwc_status uwc_par__check(int code, const char *what) UWC_MUST_USE;
 /* Waits for a request without spinning, as long as it takes. Local. */
 uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
 
-/* Sleeps longer from call to call: 50 us, doubled up to 2 ms. Start with 0. Local. */
+/* Between two looks: not at all at the first hundred, then asleep, longer from call to call: 50 us, doubled up to 2 ms. Start with 0.
+ * Local. */
 void uwc_par__sleep(long *nanoseconds);
 
 /* How long this rank waits for an answer of `peer`, seconds. Local. */
@@ -54,8 +55,8 @@ double uwc_par__patience(const uwc_comm *comm, int peer);
 uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) UWC_MUST_USE;
 /* Frees the copies that have been taken. Local. */
 void uwc_par__collect(uwc_comm *comm);
-/* Waits for a message, at most `patience` seconds (< 0: as long as it takes); what it brings is copied to `data`. `poll` (may be NULL) as in
- * uwc_comm_swap. Errors: COMM (silence), those of `poll`. Local. */
+/* Waits for a message, at most `patience` seconds (< 0: as long as it takes); what it brings is copied to `data`. `poll` (may be NULL) as
+ * in uwc_comm_swap. Errors: COMM (silence), those of `poll`. Local. */
 uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
                           void *self) UWC_MUST_USE;
 /* `bytes` at `data` to or from `peer`, cut into pieces; both sides have the same length, and the other side is there. Errors: COMM (no
@@ -64,7 +65,15 @@ uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *d
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) UWC_MUST_USE;
 
 /* Tags of the messages on uwc_comm.world. */
-enum { UWC_PAR_TAG_HEADER = 1, UWC_PAR_TAG_GO, UWC_PAR_TAG_PAYLOAD, UWC_PAR_TAG_GATHER, UWC_PAR_TAG_BID, UWC_PAR_TAG_OUTCOME, UWC_PAR_TAG_SWAP };
+enum {
+    UWC_PAR_TAG_HEADER = 1,
+    UWC_PAR_TAG_GO,
+    UWC_PAR_TAG_PAYLOAD,
+    UWC_PAR_TAG_GATHER,
+    UWC_PAR_TAG_BID,
+    UWC_PAR_TAG_OUTCOME,
+    UWC_PAR_TAG_SWAP
+};
 /* Swaps have UWC_PAR_SWAPS tags from UWC_PAR_TAG_SWAP on. */
 enum { UWC_PAR_SWAPS = 1 << 14 };
 

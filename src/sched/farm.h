@@ -1,5 +1,5 @@
-/* A farm: tasks for the ranks of a run. Rank 0 leads: the scheduler says who does what, the farm tells the ranks and hears of them. The others
- * serve. No call involves all ranks, so that ranks may die: their tasks go to others (docs/formats/protocol.md). */
+/* A farm: tasks for the ranks of a run. Rank 0 leads: the scheduler says who does what, the farm tells the ranks and hears of them. The
+ * others serve. No call involves all ranks, so that ranks may die: their tasks go to others (docs/formats/protocol.md). */
 #ifndef UWC_FARM_H
 #define UWC_FARM_H
 
@@ -15,13 +15,13 @@ typedef enum uwc_message {
     UWC_MESSAGE_CANCEL,    /* from 0: arg = round */
     UWC_MESSAGE_PULSE,     /* from 0: it lives; who has no task answers with HELLO */
     UWC_MESSAGE_SETUP,     /* from 0: arg = what; payload = what a task needs beside files */
-    UWC_MESSAGE_FILE,      /* arg = 2 value + quantized, shard + UWC_SHARDS chain, from, left; payload = bytes [from, ..) of a cache file, `left` are
-                              to come */
-    UWC_MESSAGE_RESULT,    /* to 0: arg = task, round, microseconds; payload = result */
-    UWC_MESSAGE_FAILED,    /* to 0: arg = task, round; payload = uwc_error */
-    UWC_MESSAGE_SHARD,     /* to 0: arg = shard, which has been worked on */
-    UWC_MESSAGE_STOP,      /* from 0: no more tasks */
-    UWC_MESSAGE_BYE,       /* to 0: arg = peak resident bytes; the last frame of this rank in this phase */
+    UWC_MESSAGE_FILE, /* arg = 2 value + quantized, shard + UWC_SHARDS chain, from, left; payload = bytes [from, ..) of a cache file, `left`
+                         are to come */
+    UWC_MESSAGE_RESULT, /* to 0: arg = task, round, microseconds; payload = result */
+    UWC_MESSAGE_FAILED, /* to 0: arg = task, round; payload = uwc_error */
+    UWC_MESSAGE_SHARD,  /* to 0: arg = shard, which has been worked on */
+    UWC_MESSAGE_STOP,   /* from 0: no more tasks */
+    UWC_MESSAGE_BYE,    /* to 0: arg = peak resident bytes; the last frame of this rank in this phase */
 } uwc_message;
 
 /* A frame without payload. */
@@ -63,7 +63,8 @@ typedef struct uwc_hand {
     bool stopped, cancelled;
 } uwc_hand;
 
-/* As `poll` of a stream (self: the hand): what the coordinator says meanwhile. Errors: INTERRUPTED (stopped, cancelled), those of the hooks.
+/* As `poll` of a stream (self: the hand): what the coordinator says meanwhile. Errors: INTERRUPTED (stopped, cancelled), those of the
+ * hooks.
  */
 uwc_status uwc_sched__hand_poll(void *hand) UWC_MUST_USE;
 /* The next frame that belongs to the task in work, waited for. Errors: as uwc_sched__hand_poll. */
@@ -84,7 +85,7 @@ struct uwc_farm {
     uwc_status (*solved)(void *self, int task, const uwc_outcome *outcome);
     uwc_status (*given_up)(void *self, int task, const uwc_error *error);
     int n_tasks;
-    bool works; /* rank 0 takes tasks too (of one member); else only while nobody else is there */
+    bool works;            /* rank 0 takes tasks too (of one member); else only while nobody else is there */
     struct uwc_desk *desk; /* [ranks] */
     int *tries;            /* [n_tasks] */
     int64_t round, peak;   /* bytes of the largest rank */

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#define HOUSEKEEPING 0.05 /* seconds between looks at the clock, at the deadlines and at the hooks */
+#define HOUSEKEEPING 0.05     /* seconds between looks at the clock, at the deadlines and at the hooks */
 enum { MOST_FRAMES = 10000 }; /* between two looks */
-#define FAREWELL 30.0     /* seconds in which a rank leaves that is told to */
-#define SILENT_PULSES 2.5 /* a rank that has left so many without an answer is lost */
+#define FAREWELL 30.0         /* seconds in which a rank leaves that is told to */
+#define SILENT_PULSES 2.5     /* a rank that has left so many without an answer is lost */
 
 /* What rank 0 has of another rank. */
 typedef struct uwc_desk {
@@ -173,8 +173,8 @@ static uwc_status handle(uwc_farm *farm, const uwc_frame *frame) {
         return farm->file(farm->hand.self, frame);
     case UWC_MESSAGE_RESULT:
     case UWC_MESSAGE_FAILED:
-        UWC_CHECK(frame->arg[0] >= 0 && frame->arg[0] < farm->n_tasks, UWC_E_COMM,
-                  "rank %d sent a message for task %lld", frame->peer, (long long)frame->arg[0]);
+        UWC_CHECK(frame->arg[0] >= 0 && frame->arg[0] < farm->n_tasks, UWC_E_COMM, "rank %d sent a message for task %lld", frame->peer,
+                  (long long)frame->arg[0]);
         return take_report(farm, frame);
     default:
         return uwc_error_set(UWC_E_COMM, "rank %d sent a message of kind %d", frame->peer, frame->kind);

@@ -251,7 +251,9 @@ static void given_a_chain_when_tasks_fail_expect_a_second_try_and_no_third(void 
         for (int t = 0; t < f.n_tasks; t++) {
             assert_int_equal(f.solved[t], t < 6);
             assert_int_equal(f.given_up[t], t == 6);
-            assert_int_equal(uwc_sched__scheduler_state(f.scheduler, t), t < 6 ? UWC_TASK_DONE : t == 6 ? UWC_TASK_FAILED : UWC_TASK_SKIPPED);
+            assert_int_equal(uwc_sched__scheduler_state(f.scheduler, t), t < 6    ? UWC_TASK_DONE
+                                                                         : t == 6 ? UWC_TASK_FAILED
+                                                                                  : UWC_TASK_SKIPPED);
         }
     }
     clear(&f);

@@ -50,9 +50,9 @@ static void given_lengths_around_a_piece_when_swapped_expect_the_partners_values
         expect_swapped((int)i + 1, lengths[i], 8 * sizeof(double));
     }
     if (partner() >= 0) {
-        expect_swapped(100, 5, 3);                                /* a piece shorter than a number */
-        expect_swapped(101, 300000, UWC_PAR_PIECE);               /* longer than MPI sends at once */
-        expect_swapped(UWC_PAR_SWAPS + 101, 3000, 1000);          /* shares its tag with the one before */
+        expect_swapped(100, 5, 3);                       /* a piece shorter than a number */
+        expect_swapped(101, 300000, UWC_PAR_PIECE);      /* longer than MPI sends at once */
+        expect_swapped(UWC_PAR_SWAPS + 101, 3000, 1000); /* shares its tag with the one before */
         expect_swapped(INT32_MAX, 3, UWC_PAR_PIECE);
     }
     assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
