@@ -1,21 +1,23 @@
-#!/bin/sh
-# Builds the program and runs a configuration on this machine.
-#   jobs/local.sh [-n RANKS] CONFIG [argument of uwc run]...
-# RANKS (default 3): rank 0 coordinates, the others work; 1 is the whole run in one process. Without -o in the arguments the result goes to a
-# fresh folder runs/<name of the configuration>-<number>. Paths in the arguments count from the folder where the command is typed.
+#!/bin/bash
+# Builds the program and runs a configuration on this machine; Ctrl-C and SIGTERM leave a run that --resume continues.
+#   jobs/local.sh [-n RANKS] [-t THREADS] CONFIG [argument of uwc run]...
+# RANKS (default 3): rank 0 coordinates, the others work; 1 is the whole run in one process. THREADS: of each rank, over the configuration.
+# Without -o in the arguments the result goes to a fresh folder runs/<name of the configuration>-<number>. Paths in the arguments count from the
+# folder where the command is typed.
 set -eu
 here=$(pwd)
 root=$(cd "$(dirname "$0")/.." && pwd)
 usage() {
-    echo "usage: jobs/local.sh [-n RANKS] CONFIG [argument of uwc run]..." >&2
+    echo "usage: jobs/local.sh [-n RANKS] [-t THREADS] CONFIG [argument of uwc run]..." >&2
     exit 2
 }
 ranks=3
-if [ "${1:-}" = -n ]; then
-    ranks=${2:-}
-    case $ranks in '' | *[!0-9]* | 0) usage ;; esac
+threads=
+while [ "${1:-}" = -n ] || [ "${1:-}" = -t ]; do
+    case ${2:-} in '' | *[!0-9]* | 0) usage ;; esac
+    if [ "$1" = -n ]; then ranks=$2; else threads=$2; fi
     shift 2
-fi
+done
 case ${1:-} in '' | -*) usage ;; esac
 config=$1
 shift
@@ -26,7 +28,7 @@ done
 
 cd "$root"
 jobs/setup.sh --program
-. jobs/env.sh
+. jobs/batch.sh
 export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
 mkdir -p build
 { cmake --preset release -DUWC_TESTS=OFF && cmake --build --preset release; } >build/release.log 2>&1 || {
@@ -48,4 +50,7 @@ if [ -z "$output" ]; then
     done
     set -- -o "runs/$name-$number" "$@"
 fi
-exec mpirun -n "$ranks" "$root/build/release/uwc" run "$config" "$@"
+apart=(setsid) # Ctrl-C goes to this script and not to mpirun, which would kill the ranks
+trap batch_stop INT TERM
+batch_run "$ranks" "$threads" run "$config" "$@"
+exit "$status"

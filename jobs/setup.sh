@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what the build and the tests need is there; installs what is missing where apt can. Silent when nothing is missing.
 #   jobs/setup.sh [--program | --check]
-# --program: without what only the tests need. --check: also clang and Python, for the checks of `jobs/test.sh --full`.
+# --program: without what only the tests need. --check: also clang, Python and Slurm, for the checks of `jobs/test.sh --full`.
 # Status 0: all there. 2: something is missing and cannot be installed here (one line says what).
 set -u
 scope=${1:-}
@@ -46,6 +46,9 @@ has_cplusplus() { printf '#include <cstdint>\n' | "${CXX:-c++}" -x c++ -fsyntax-
 has_clang_format() { clang-format-14 --version >/dev/null 2>&1 || clang-format --version 2>/dev/null | grep -q 'version 14\.'; }
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
+has_sbin() { has "$1" || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+has_slurm() { has sbatch && has_sbin slurmd && has_sbin slurmctld && has_sbin munged; }
+
 missing=
 packages=
 # need WHAT PACKAGE PROBE...: notes WHAT and PACKAGE where the probe fails.
@@ -86,6 +89,9 @@ probe() {
     [ "$scope" = --check ] || return
     need clang clang has clang
     need "clang-format 14" clang-format-14 has_clang_format
+    need shellcheck shellcheck has shellcheck
+    need "ip, for hosts in tests" iproute2 has_sbin ip
+    need "Slurm, for jobs in tests" "slurm-wlm munge" has_slurm
     need "Python 3 with venv" "python3 python3-venv" has_venv
 }
 probe

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds and runs the tests: warnings are errors, quick tests, unit tests under the sanitizers.
 #   jobs/test.sh [--full]
-# --full: also the long tests on real models and images, found through UWC_ASSETS (default ../shared); it fails where they are missing.
+# --full: also the tests of clusters, and the long tests on real models and images, found through UWC_ASSETS (default ../shared); it fails where
+# those are missing.
 set -eu
 cd "$(dirname "$0")/.."
 full=
@@ -50,7 +51,7 @@ if [ "$full" ]; then
     export UWC_ASSETS="$assets"
 fi
 build dev
-check dev
+check dev -LE cluster
 build asan
 check asan -L unit
 if [ "$full" ]; then
@@ -58,6 +59,6 @@ if [ "$full" ]; then
     UWC_CHECK_PYTHON=$(jobs/check_env.sh)
     export UWC_CHECK_PYTHON
     build release -DUWC_TESTS=ON -DUWC_ASSETS="$assets" -DUWC_ZOO_PYTHON="$UWC_CHECK_PYTHON"
-    check release -L long
+    check release -L 'long|cluster'
 fi
 echo "jobs/test.sh: all tests passed (${full:+full, }$(($(date +%s) - began)) s)"

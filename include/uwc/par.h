@@ -59,6 +59,11 @@ int uwc_comm_lost(const uwc_comm *comm);
 uwc_status uwc_comm_swap(uwc_comm *comm, int peer, int round, const double *mine, double *theirs, int64_t count,
                          uwc_status (*poll)(void *self), void *self) UWC_MUST_USE;
 
+/* A communicator of the n ranks that are listed, in that order; the others need not know. It is a tight one: a member that dies in a
+ * collective call on it leaves the others waiting. `round` tells simultaneous teams of the same ranks apart. Collective over the team. */
+uwc_status uwc_comm_team_open(const uwc_comm *comm, const int *rank, int n, int round, uwc_comm **out) UWC_MUST_USE;
+void uwc_comm_team_close(uwc_comm **team);
+
 /* Typed frames between two ranks: `kind` is the caller's, the payload any length (pieces below 2 GiB). */
 typedef struct uwc_frame {
     int peer; /* sender on receipt, destination when sent */

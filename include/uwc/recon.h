@@ -5,6 +5,7 @@
 #define UWC_RECON_H
 
 #include <uwc/graph.h>
+#include <uwc/linalg.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,6 +50,9 @@ typedef struct uwc_recon_options {
     uint64_t seed;
     uwc_backend backend;
     int64_t batch_bytes; /* activations of one batch stay below this; part of the result's definition */
+    /* Second-order layers with more inputs (of all groups' one) are spread over the team, 0: none; part of the result's definition. */
+    int64_t distribute_above;
+    bool scalapack; /* and factored by ScaLAPACK: the last digits then depend on the team's size */
 } uwc_recon_options;
 
 /* Where activations come from and go to. Images are numbered over all shards. */
@@ -67,6 +71,9 @@ typedef struct uwc_stream {
      * added pairwise (0+1, 2+3, then the pairs, ...) as one member would add its shards. members 0 or 1: alone, combine may be NULL. */
     int member, members;
     uwc_status (*combine)(void *self, double *sum, int64_t count);
+    /* The same members in the same order, for layers above options->distribute_above; borrowed. NULL where there are none of these, or
+     * alone. */
+    const uwc_grid *team;
 } uwc_stream;
 
 typedef struct uwc_layer_result {
@@ -104,11 +111,13 @@ typedef struct uwc_recon_need {
     int64_t bytes, batch; /* images per batch */
     int node;             /* index of the layer that needs most beside the paths through the unit, -1: no layers */
     int64_t layer_bytes;  /* of that layer */
+    bool spreads;         /* a layer is spread over the team: each member has less of it, the more there are */
 } uwc_recon_need;
 
-/* For `images` calibration images and options as uwc_recon_unit takes them. Errors: UNSUPPORTED (a method that learns a whole unit, and an
- * operator without gradient in it). Local. */
-uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) UWC_MUST_USE;
+/* Of one member of a team of `members` (1: alone), for `images` calibration images and options as uwc_recon_unit takes them. Errors:
+ * UNSUPPORTED (a method that learns a whole unit, and an operator without gradient in it). Local. */
+uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, int members,
+                            uwc_recon_need *out) UWC_MUST_USE;
 
 /* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, and what each of them repeats. */
 typedef struct uwc_recon_work {

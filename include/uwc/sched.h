@@ -67,8 +67,8 @@ void uwc_run_close(uwc_run **run);
 const char *uwc_run_folder(const uwc_run *run);
 const uwc_config *uwc_run_config(const uwc_run *run);
 
-/* The phases. From solve on ranks may die: rank 0 goes on with the others (uwc_comm_loosen). Each needs the ones before it (Errors: STATE otherwise), leaves alone what is done already and gives the same bytes when
- * repeated. All Collective. */
+/* The phases. From solve on ranks may die: rank 0 goes on with the others (uwc_comm_loosen). Each needs the ones before it (Errors: STATE
+ * otherwise), leaves alone what is done already and gives the same bytes when repeated. All Collective. */
 
 /* model -> plan.json: units, segments, bits, hashes. On a planned run: compares. Errors: STATE (another model, data or instruction set). */
 uwc_status uwc_phase_plan(uwc_run *run) UWC_MUST_USE;
@@ -102,9 +102,9 @@ uwc_status uwc_run_curvature(const char *folder, uwc_json **out) UWC_MUST_USE;
 /* How the phase solve would go on other numbers of ranks (docs/scaling.md): the units of a run directory, or of all runs in a sweep
  * directory, with the seconds that the journal has, or estimates, go through the scheduler on a simulated machine. *out = an object {runs,
  * units, measured, estimated_rate, work_seconds, transport, prices: {message, byte, publish}, ranks: [{ranks, seconds, speedup, efficiency,
- * coordinator, bytes, bounds: {chain, workers, coordinator}, bottleneck}]}. Changes nothing in the folder. Errors: NOTFOUND (nothing is
- * planned there), those of the files. Local. */
-uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, uwc_json **out) UWC_MUST_USE;
+ * coordinator, bytes, bounds: {chain, workers, coordinator}, bottleneck}]}. Changes nothing in the folder; `hooks` (may be NULL) are polled
+ * between runs. Errors: NOTFOUND (nothing is planned there), those of the files. Local. */
+uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, const uwc_hooks *hooks, uwc_json **out) UWC_MUST_USE;
 
 /* Preprocessing of images as the block data.preprocess says. Local. */
 uwc_status uwc_preprocess_read(const uwc_config *config, uwc_preprocess *out) UWC_MUST_USE;

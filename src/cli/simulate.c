@@ -79,7 +79,7 @@ uwc_status uwc_cli__simulate(uwc_cli__session *session) {
         return UWC_OK;
     }
     UWC_TRY(parse_ranks(session->arguments->simulate, ranks, &n));
-    UWC_TRY(uwc_run_simulate(session->arguments->operand, ranks, n, &answer));
+    UWC_TRY(uwc_run_simulate(session->arguments->operand, ranks, n, &session->hooks, &answer));
     uwc_status st =
         (session->arguments->given & UWC_FLAG_JSON) != 0 ? uwc_cli__print_json(session, answer) : print_table(answer, session->out);
     uwc_json_release(&answer);

@@ -20,7 +20,7 @@ function(uwc_dependency_pkg name)
   set_property(GLOBAL APPEND PROPERTY uwc_pc_requires ${uwc_pkg_${name}_MODULE_NAME})
 endfunction()
 
-# Header and library searched by name, for packages whose own CMake files are broken (oneDNN, ScaLAPACK of Debian 12).
+# Header and library searched by name, for packages whose own CMake files are broken (oneDNN of Debian 12).
 function(uwc_dependency_search name header)
   find_path(uwc_${name}_INCLUDE ${header} REQUIRED)
   find_library(uwc_${name}_LIBRARY NAMES ${ARGN} REQUIRED)
@@ -42,6 +42,10 @@ uwc_dependency_pkg(protobuf libprotobuf-c)
 uwc_dependency_pkg(openblas openblas)
 uwc_dependency_search(dnnl dnnl.h dnnl)
 uwc_dependency_search(lapacke lapacke.h lapacke)
+# ScaLAPACK has no header, and the CMake files of Debian 12 are broken.
+find_library(uwc_scalapack_LIBRARY NAMES scalapack-openmpi scalapack-mpich scalapack REQUIRED)
+uwc_dependency(scalapack ${uwc_scalapack_LIBRARY})
+set_property(GLOBAL APPEND PROPERTY uwc_pc_libs ${uwc_scalapack_LIBRARY})
 
 # HDF5: the serial driver is all that is used; any build of the library will do. Its headers may include mpi.h.
 if(NOT DEFINED HDF5_ROOT)

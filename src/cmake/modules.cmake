@@ -9,7 +9,7 @@ set(UWC_MODULES
   "ops     | 2 | base tensor                               | dnnl openmp m"
   "quant   | 2 | base tensor                               | openmp m"
   "store   | 2 | base tensor                               | hdf5 jpeg png threads m"
-  "linalg  | 2 | base                                      | openblas lapacke m"
+  "linalg  | 2 | base par                                  | openblas lapacke scalapack mpi openmp m"
   "graph   | 3 | base tensor ops quant                     | openmp m"
   "onnx    | 4 | base tensor ops quant graph               | protobuf m"
   "recon   | 4 | base tensor ops quant linalg graph        | openmp m"
@@ -43,6 +43,9 @@ function(uwc_module row)
       message(FATAL_ERROR "module ${name} (floor ${floor}) may not use ${lower} (floor ${lower_floor})")
     endif()
   endforeach()
+  if(mpi IN_LIST libraries)
+    target_include_directories(uwc_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src/par) # par_mpi.h
+  endif()
   foreach(library IN LISTS libraries)
     target_link_libraries(uwc_${name} PRIVATE uwc_dep_${library})
     set_property(GLOBAL APPEND PROPERTY uwc_libraries uwc_dep_${library})

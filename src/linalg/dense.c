@@ -1,13 +1,17 @@
-#include <uwc/linalg.h>
+#include "linalg_impl.h"
 
 #include <cblas.h>
 #include <lapacke.h>
 #include <limits.h>
 #include <math.h>
 
+void uwc_linalg__one_thread(void) {
+    openblas_set_num_threads(1);
+}
+
 static uwc_status enter(int64_t n) {
     UWC_CHECK(n >= 1 && n <= INT_MAX, UWC_E_ARG, "matrix of order %lld", (long long)n);
-    openblas_set_num_threads(1);
+    uwc_linalg__one_thread();
     return UWC_OK;
 }
 
@@ -39,7 +43,7 @@ uwc_status uwc_triangle_invert(int64_t n, double *l) {
 }
 
 void uwc_dgemm(int64_t m, int64_t n, int64_t k, double alpha, const double *a, const double *b, double beta, double *c) {
-    openblas_set_num_threads(1);
+    uwc_linalg__one_thread();
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)k, b, (blasint)n, beta, c,
                 (blasint)n);
 }

@@ -9,17 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 8, ROWS = UWC_BEAM_LANES / WIDTH, BLOCK = 32 };
+enum { WIDTH = UWC_BEAM_WIDTH, ROWS = UWC_BEAM_LANES / WIDTH, BLOCK = 32 };
 
-/* A row's candidates for the next column, best first. */
-typedef struct shortlist {
-    int n;
-    double loss[WIDTH];
-    float level[WIDTH], error[WIDTH];
-    int parent[WIDTH];
-} shortlist;
-
-static void consider(shortlist *list, double loss, float level, float error, int parent) {
+static void consider(uwc_shortlist *list, double loss, float level, float error, int parent) {
     if (list->n == WIDTH && !(loss < list->loss[WIDTH - 1])) {
         return;
     }
@@ -36,9 +28,7 @@ static void consider(shortlist *list, double loss, float level, float error, int
     list->parent[at] = parent;
 }
 
-/* The two nearest levels of a lane's value. */
-static void extend(shortlist *list, const uwc_lanes *rows, int64_t row, float value, float pivot, double loss, int parent) {
-    const float scale = rows->scale[row], least = rows->least[row], most = rows->most[row];
+void uwc_recon__extend(uwc_shortlist *list, float scale, float least, float most, float value, float pivot, double loss, int parent) {
     const float wanted = value / scale, nearest = fminf(fmaxf(rintf(wanted), least), most);
     const float second = nearest + (wanted > nearest ? 1.0f : -1.0f);
     float error = (nearest * scale - value) / pivot;
@@ -87,10 +77,11 @@ static void round_column(search *s, int64_t j, int *parent, bool *moved) {
     float *level = s->beam->level + j * UWC_BEAM_LANES, *error = s->beam->error + j * UWC_BEAM_LANES;
     *moved = false;
     for (int r = 0; r < ROWS; r++) {
-        shortlist list = {.n = 0};
-        int64_t row = s->first + (r < s->count ? r : 0);
+        const int64_t row = s->first + (r < s->count ? r : 0);
+        const float scale = s->rows->scale[row], least = s->rows->least[row], most = s->rows->most[row];
+        uwc_shortlist list = {.n = 0};
         for (int l = r * WIDTH; l < (r + 1) * WIDTH && isfinite(s->loss[l]); l++) {
-            extend(&list, s->rows, row, value[l], s->metric->U[j * s->metric->n + j], s->loss[l], l);
+            uwc_recon__extend(&list, scale, least, most, value[l], s->metric->U[j * s->metric->n + j], s->loss[l], l);
         }
         for (int k = 0; k < WIDTH; k++) {
             int l = r * WIDTH + k, from = k < list.n ? k : 0;

@@ -1,6 +1,6 @@
 /* What a reconstruction takes, from shapes alone: the same buffers as in paths.c, step.c, gather.c, second_order.c, learner.c
  * and errors.c. */
-#include "recon_impl.h"
+#include "large.h"
 
 #include <uwc/gradient.h>
 
@@ -17,12 +17,13 @@ typedef struct trial {
     const uwc_graph *unit;
     const uwc_recon_options *options;
     int64_t images, batch;
+    int members;
     uwc_exec *real, *quantized, *nearest;
     int *fetch;
 } trial;
 
-static uwc_status open_trial(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, trial *t) {
-    *t = (trial){.unit = unit, .options = options, .images = images, .batch = uwc_recon__batch(unit, options)};
+static uwc_status open_trial(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, int members, trial *t) {
+    *t = (trial){.unit = unit, .options = options, .images = images, .members = members, .batch = uwc_recon__batch(unit, options)};
     UWC_TRY(uwc_exec_create_dry(unit, t->batch, false, &t->real));
     UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->quantized));
     UWC_TRY(uwc_exec_create_dry(unit, t->batch, true, &t->nearest));
@@ -37,18 +38,22 @@ static void close_trial(trial *t) {
 }
 
 /* A path on the batches of a pass over `most` images: those of the largest shard and of the smallest one. */
-static uwc_status run_pass(const trial *t, uwc_exec *exec, int64_t most, const int *fetch, int n) {
+static uwc_status run_batches(const trial *t, uwc_exec *exec, int64_t most, int64_t batch, const int *fetch, int n) {
     const uwc_stream stream = {.images = t->images};
     for (int shard = 0; shard < UWC_SHARDS; shard += UWC_SHARDS - 1) {
-        const int64_t count = uwc_recon__images(&stream, shard, most).count, first = count < t->batch ? count : t->batch;
+        const int64_t count = uwc_recon__images(&stream, shard, most).count, first = count < batch ? count : batch;
         if (first > 0) {
             UWC_TRY(uwc_exec_run_dry(exec, first, t->unit->input, t->unit->n_inputs, fetch, n));
         }
-        if (count % t->batch > 0) {
-            UWC_TRY(uwc_exec_run_dry(exec, count % t->batch, t->unit->input, t->unit->n_inputs, fetch, n));
+        if (count % batch > 0) {
+            UWC_TRY(uwc_exec_run_dry(exec, count % batch, t->unit->input, t->unit->n_inputs, fetch, n));
         }
     }
     return UWC_OK;
+}
+
+static uwc_status run_pass(const trial *t, uwc_exec *exec, int64_t most, const int *fetch, int n) {
+    return run_batches(t, exec, most, t->batch, fetch, n);
 }
 
 static void geometry_of(const trial *t, const uwc_node *node, uwc_geometry *out) {
@@ -58,6 +63,13 @@ static void geometry_of(const trial *t, const uwc_node *node, uwc_geometry *out)
 
 static uwc_sample sample_of(const trial *t, const uwc_geometry *g) {
     return uwc_recon__sample(t->options->positions, t->images, g->images * g->out_height * g->out_width);
+}
+
+/* Images of a layer's batches. */
+static int64_t layer_batch(const trial *t, const uwc_geometry *g) {
+    const uwc_stream stream = {.images = t->images};
+    const int64_t most = uwc_recon__images(&stream, 0, sample_of(t, g).images).count;
+    return uwc_recon__is_large(t->options, g) ? uwc_recon__large_batch(g, most, t->batch) : t->batch;
 }
 
 /* Both paths for the statistics of a layer, and the quantized one for its step. */
@@ -77,8 +89,8 @@ static uwc_status run_layer(trial *t, int index) {
         }
     }
     uwc_recon__aim_clear(&aim);
-    UWC_TRY(run_pass(t, t->real, images, t->fetch, n));
-    return run_pass(t, t->quantized, images, t->fetch, n);
+    UWC_TRY(run_batches(t, t->real, images, layer_batch(t, &g), t->fetch, n));
+    return run_batches(t, t->quantized, images, layer_batch(t, &g), t->fetch, n);
 }
 
 /* Images of a batch of the descent, 0: there is none. */
@@ -123,6 +135,10 @@ static int64_t layer_bytes(const trial *t, const uwc_node *node) {
     const int64_t real = (int64_t)sizeof(float), wide = (int64_t)sizeof(double);
     uwc_geometry g;
     geometry_of(t, node, &g);
+    if (uwc_recon__is_large(t->options, &g)) {
+        const int64_t own = uwc_recon__large_bytes(&g, sample_of(t, &g), layer_batch(t, &g), t->batch, t->members);
+        return 2 * g.rows * g.cols + more(uwc_recon__choose_quantizer_bytes(), own);
+    }
     const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
     const int64_t sums = wide * g.groups * order * (order + g.rows);
     if (t->options->method != UWC_METHOD_SECOND_ORDER) {
@@ -166,6 +182,12 @@ static uwc_status learning_bytes(const trial *t, int64_t *out) {
     return UWC_OK;
 }
 
+static bool is_spread(const trial *t, const uwc_node *node) {
+    uwc_geometry g;
+    geometry_of(t, node, &g);
+    return uwc_recon__is_large(t->options, &g);
+}
+
 static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     int64_t learning;
     UWC_TRY(learning_bytes(t, &learning));
@@ -173,7 +195,9 @@ static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     const bool nearest = t->options->method == UWC_METHOD_NEAREST;
     *out = (uwc_recon_need){.batch = t->batch, .node = -1};
     for (int i = 0; i < t->unit->n_nodes; i++) {
-        int64_t bytes = uwc_op_is_weighted(t->unit->node[i].op.kind) ? layer_bytes(t, &t->unit->node[i]) : 0;
+        const bool weighted = uwc_op_is_weighted(t->unit->node[i].op.kind);
+        const int64_t bytes = weighted ? layer_bytes(t, &t->unit->node[i]) : 0;
+        out->spreads = out->spreads || (weighted && is_spread(t, &t->unit->node[i]));
         if (bytes > out->layer_bytes) {
             out->layer_bytes = bytes;
             out->node = i;
@@ -190,11 +214,11 @@ static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     return UWC_OK;
 }
 
-uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_recon_need *out) {
+uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, int members, uwc_recon_need *out) {
     trial t;
     UWC_CHECK(!uwc_recon__learns_units(options->method) || uwc_gradient_exists(unit), UWC_E_UNSUPPORTED,
               "an operator without gradient: the methods brecq and qdrop cannot learn through it");
-    uwc_status st = open_trial(unit, options, images, &t);
+    uwc_status st = open_trial(unit, options, images, members, &t);
     if (st == UWC_OK) {
         st = run_unit(&t);
     }

@@ -10,8 +10,8 @@ void uwc_recon__metric_clear(uwc_metric *m) {
     uwc_free(&m->order);
 }
 
-/* Columns by falling diagonal, ties by index: insertion into a sorted list would be quadratic, so merge. */
-static void sort_columns(const double *key, int64_t n, int *order, int *spare) {
+/* Insertion into a sorted list would be quadratic, so merge. */
+void uwc_recon__sort_columns(const double *key, int64_t n, int *order, int *spare) {
     for (int64_t i = 0; i < n; i++) {
         order[i] = (int)i;
     }
@@ -60,7 +60,7 @@ uwc_status uwc_recon__metric(int64_t n, const double *A, double damp, uwc_metric
     for (int64_t i = 0; i < n; i++) {
         m->diagonal[i] = centred(A, n, i, i) + ridge;
     }
-    sort_columns(m->diagonal, n, m->order, spare);
+    uwc_recon__sort_columns(m->diagonal, n, m->order, spare);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
             double value = i == j ? m->diagonal[m->order[i]] : centred(A, n, m->order[i], m->order[j]);

@@ -29,12 +29,14 @@ void uwc_recon__outputs_destroy(uwc_outputs **out) {
 
 static uwc_status order_weights(const uwc_geometry *g, const float *weights, uwc_outputs *o) {
     const int64_t rows = g->groups * g->rows;
+    uwc_geometry one = *g; /* row by row: all in double would be twice the weights */
     double *ordered;
-    UWC_TRY(uwc_calloc(rows * g->cols, sizeof *ordered, &ordered));
-    uwc_recon__to_patch_order(g, weights, ordered, g->cols);
+    one.rows = one.groups = 1;
+    UWC_TRY(uwc_calloc(g->cols, sizeof *ordered, &ordered));
     for (int64_t r = 0; r < rows; r++) {
+        uwc_recon__to_patch_order(&one, weights + r * g->cols, ordered, g->cols);
         for (int64_t c = 0; c < g->cols; c++) {
-            o->weights[uwc_recon__is_depthwise(g) ? c * rows + r : r * g->cols + c] = (float)ordered[r * g->cols + c];
+            o->weights[uwc_recon__is_depthwise(g) ? c * rows + r : r * g->cols + c] = (float)ordered[c];
         }
     }
     uwc_free(&ordered);

@@ -114,6 +114,8 @@ typedef struct uwc_metric {
 /* From A [n+1,n+1] with `damp` of its mean diagonal added. Errors: MATH. */
 uwc_status uwc_recon__metric(int64_t n, const double *A, double damp, uwc_metric *out) UWC_MUST_USE;
 void uwc_recon__metric_clear(uwc_metric *metric);
+/* order = the columns by falling key, ties by index; spare [n]. */
+void uwc_recon__sort_columns(const double *key, int64_t n, int *order, int *spare);
 
 /* Rows that are worked on together, a multiple of UWC_LANE_ALIGN. */
 enum { UWC_LANE_ALIGN = 16, UWC_MOST_LANES = 48 };
@@ -145,7 +147,17 @@ uwc_status uwc_recon__add_block(float *to, const float *factor, const float *g, 
                                 int64_t lanes) UWC_MUST_USE;
 
 /* Working memory of the search that keeps several roundings of a row, [n][UWC_BEAM_LANES] each. */
-enum { UWC_BEAM_LANES = 48 };
+enum { UWC_BEAM_LANES = 48, UWC_BEAM_WIDTH = 8 };
+/* A row's best partial roundings that have one column more, best first. */
+typedef struct uwc_shortlist {
+    int n;
+    double loss[UWC_BEAM_WIDTH];
+    float level[UWC_BEAM_WIDTH], error[UWC_BEAM_WIDTH];
+    int parent[UWC_BEAM_WIDTH];
+} uwc_shortlist;
+
+/* Adds those of one parent with the two levels nearest to `value`; error = -(value - its value) / pivot, whose square adds to the loss. */
+void uwc_recon__extend(uwc_shortlist *list, float scale, float least, float most, float value, float pivot, double loss, int parent);
 typedef struct uwc_beam {
     float *work, *level, *error;
 } uwc_beam;
@@ -240,6 +252,28 @@ typedef struct uwc_sample {
 
 /* `wish`: options->positions; `all`: output positions of an image. */
 uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all);
+/* What a pass over the samples of one layer needs besides the paths. */
+typedef struct uwc_pass {
+    uwc_paths *paths;
+    const uwc_node *node; /* of the quantized unit */
+    bool adapted;         /* the target is what the adapted unit gives from quantized inputs, otherwise the float unit's */
+    int *fetch;           /* the layer's input, and the branches whose error it absorbs */
+    int n_fetches;
+    const uwc_tensor **got_quantized, **got_float;
+    uwc_outputs *outputs; /* of the float layer */
+    float *x, *y;         /* of a full batch: quantized input, target */
+    uwc_sample sample;
+    int64_t *position; /* [batch * positions] */
+    uint64_t seed;
+} uwc_pass;
+
+/* To be closed also on failure. */
+uwc_status uwc_recon__pass_open(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
+                                uwc_pass *out) UWC_MUST_USE;
+void uwc_recon__pass_close(uwc_pass *pass);
+void uwc_recon__pass_geometry(const uwc_pass *pass, int64_t images, uwc_geometry *out);
+/* What a batch of images adds: quantized inputs and targets, in memory of the pass and of the paths. */
+uwc_status uwc_recon__pass_rows(uwc_pass *pass, uwc_images images, const uwc_geometry *geometry, uwc_rows *out) UWC_MUST_USE;
 /* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. */
 uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
                              uwc_statistics **folds) UWC_MUST_USE;

@@ -1,5 +1,5 @@
 /* The closed form for one layer of a unit: statistics on both paths, a ridge from what is held out, the groups one after the other. */
-#include "recon_impl.h"
+#include "large.h"
 
 #include <string.h>
 
@@ -97,6 +97,9 @@ uwc_status uwc_recon__solve_node(uwc_paths *p, int index, const uwc_recon_option
     uwc_geometry g;
     uwc_recon__geometry(&node->op, value[node->in[0]].shape, value[node->in[1]].shape, value[node->out].shape, &g);
     uwc_status st;
+    if (uwc_recon__is_large(options, &g)) {
+        return uwc_recon__solve_large(p, index, options, weights, bias);
+    }
     UWC_TRY_GOTO(st, uwc_recon__aim(p->unit, index, options->target, &aim), done);
     UWC_TRY_GOTO(st, uwc_recon__gather(p, index, &aim, options, folds), done);
     UWC_TRY_GOTO(st, float_weights(uwc_recon__source(p), &uwc_recon__source(p)->node[index], &g, &w0), done);

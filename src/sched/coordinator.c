@@ -9,9 +9,9 @@ typedef struct uwc_coordinator {
     double start, *spent; /* [chains] seconds of this session on their units */
     double work_done;     /* of this session */
     double rate;          /* seconds per multiply-add of the slowest unit so far, 0: none yet */
-    int total;           /* tasks */
-    char name[256];      /* of the unit that is spoken of */
-    uwc_error given_up; /* the first unit that was given up */
+    int total;            /* tasks */
+    char name[256];       /* of the unit that is spoken of */
+    uwc_error given_up;   /* the first unit that was given up */
     uwc_farm farm;
 } coordinator;
 
@@ -25,14 +25,15 @@ static double work_of(const coordinator *c, int task) {
     return run->plan->partition->unit[unit].work * (double)run->plan->images;
 }
 
-/* "block1", where there are several chains "sweep/weight_bits-4: block1". */
+/* "block1"; where there are several chains "3/12 block1". */
 static const char *name_of(void *self, int task) {
     coordinator *c = self;
-    int unit;
-    const uwc_run *run = run_of(c, task, &unit);
-    const char *slash = strrchr(run->folder, '/');
-    snprintf(c->name, sizeof c->name, "%.100s%s%.140s", c->chains->n == 1 ? "" : slash == NULL ? run->folder : slash + 1,
-             c->chains->n == 1 ? "" : ": ", run->plan->partition->unit[unit].name);
+    int unit, chain = uwc_sched__chain_of(c->chains, task, &unit);
+    const char *name = c->chains->run[chain]->plan->partition->unit[unit].name;
+    if (c->chains->n == 1) {
+        return name;
+    }
+    snprintf(c->name, sizeof c->name, "%d/%d %.200s", chain + 1, c->chains->n, name);
     return c->name;
 }
 
@@ -71,8 +72,7 @@ static double seconds_of(const coordinator *c, int chain) {
     return c->chains->n == 1 ? uwc_now() - c->start : c->spent[chain];
 }
 
-static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash,
-                             const uwc_outcome *outcome) {
+static uwc_status fill_event(const coordinator *c, uwc_json *event, int chain, int unit, uint64_t hash, const uwc_outcome *outcome) {
     UWC_TRY(uwc_json_set_string(event, "event", "unit"));
     UWC_TRY(uwc_json_set_int(event, "unit", unit));
     UWC_TRY(uwc_sched__json_set_hash(event, "hash", hash));
@@ -202,12 +202,17 @@ static double limit_of(void *self, int task) {
     return run->settings.unit_deadline > 0 ? run->settings.unit_deadline : least + slack * rate * work_of(c, task);
 }
 
-/* How many ranks may work on a unit together. */
-static void share(coordinator *c, const uwc_run *run, int unit, int task) {
+/* How many ranks may work on a unit together; some units have no room on fewer than so many. */
+static uwc_status share(coordinator *c, const uwc_run *run, int unit, int task) {
     uwc_unit_cost cost;
+    const int size = uwc_comm_size(run->comm), needed = run->plan->memory.unit[unit].members, fixed = run->settings.team;
+    UWC_CHECK(needed == 1 || needed < size, UWC_E_CONFIG,
+              "unit %s needs a team of %d ranks beside rank 0 to stay within run.memory_limit, there are %d",
+              run->plan->partition->unit[unit].name, needed, size - 1);
     uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
-    const int fixed = run->settings.team, most = fixed > 0 ? fixed : uwc_sched__team_most(&cost, UWC_SHARDS);
-    uwc_sched__scheduler_team(c->farm.scheduler, task, fixed > 0 ? fixed : 1, most);
+    const int least = fixed > needed ? fixed : needed, worth = uwc_sched__team_most(&cost, UWC_SHARDS);
+    uwc_sched__scheduler_team(c->farm.scheduler, task, least, fixed > 0 || worth < least ? least : worth);
+    return UWC_OK;
 }
 
 static uwc_status add_chain(coordinator *c, int chain) {
@@ -216,7 +221,7 @@ static uwc_status add_chain(coordinator *c, int chain) {
     bool *done;
     for (int u = 0; u < units; u++) {
         const uwc_unit *unit = &run->plan->partition->unit[u];
-        share(c, run, u, first + u);
+        UWC_TRY(share(c, run, u, first + u));
         for (int i = 0; i < unit->n_inputs; i++) {
             if (uwc_sched__reads_quantized(run->plan, u, unit->input[i])) {
                 UWC_TRY(uwc_sched__scheduler_depend(c->farm.scheduler, first + u, first + run->plan->maker[unit->input[i]]));

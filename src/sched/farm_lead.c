@@ -6,6 +6,7 @@
 #define HOUSEKEEPING 0.05     /* seconds between looks at the clock, at the deadlines and at the hooks */
 enum { MOST_FRAMES = 10000 }; /* between two looks */
 #define FAREWELL 30.0         /* seconds in which a rank leaves that is told to */
+#define MEETING 0.5           /* seconds in which ranks come together before the first task is given out */
 #define SILENT_PULSES 2.5     /* a rank that has left so many without an answer is lost */
 
 /* What rank 0 has of another rank. */
@@ -255,17 +256,14 @@ static void assign(uwc_farm *farm, const uwc_action *action) {
 static uwc_status keep_house(uwc_farm *farm) {
     const uwc_hooks *hooks = farm->hand.hooks;
     double now = uwc_now();
-    if (now < farm->housekeeping) {
-        return UWC_OK;
+    if (now >= farm->housekeeping) {
+        farm->housekeeping = now + HOUSEKEEPING;
+        check_deadlines(farm, now);
     }
-    farm->housekeeping = now + HOUSEKEEPING;
-    check_deadlines(farm, now);
-    if (now >= farm->pulse) {
-        farm->pulse = now + uwc_comm_patience(farm->hand.comm) / 4;
-        for (int r = 1; r < ranks(farm); r++) {
-            UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
-        }
+    for (int r = 1; r < ranks(farm) && now >= farm->pulse; r++) {
+        UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
     }
+    farm->pulse = now >= farm->pulse ? now + uwc_comm_patience(farm->hand.comm) : farm->pulse;
     bool idle = farm->hand.round == 0; /* else its own task asks */
     return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
@@ -297,9 +295,9 @@ static void step(uwc_farm *farm, double seconds) {
     bool got = true;
     for (int frames = 0; frames < MOST_FRAMES && got && farm->fatal.status == UWC_OK; frames++) {
         note(farm, take_frame(farm, frames == 0 ? seconds : 0, &got));
-        if (got) {
-            next_action(farm);
-        }
+    }
+    if (farm->fatal.status == UWC_OK) {
+        next_action(farm); /* now that all ranks are known that have nothing to do */
     }
     note(farm, keep_house(farm));
 }
@@ -334,6 +332,16 @@ static void dismiss(uwc_farm *farm) {
     }
 }
 
+/* The first teams are better formed when everybody is there. */
+static void await_ranks(uwc_farm *farm, double end) {
+    for (int r = 1; r < ranks(farm); r++) {
+        bool got = true;
+        while (farm->fatal.status == UWC_OK && uwc_sched__scheduler_worker(farm->scheduler, r) == UWC_WORKER_ABSENT && uwc_now() < end) {
+            note(farm, take_frame(farm, end - uwc_now(), &got));
+        }
+    }
+}
+
 static void lead(uwc_farm *farm) {
     const double start = uwc_now();
     for (int r = 0; r < ranks(farm); r++) {
@@ -347,6 +355,7 @@ static void lead(uwc_farm *farm) {
     } else {
         uwc_sched__scheduler_lost(farm->scheduler, 0); /* not counted on */
     }
+    await_ranks(farm, start + MEETING);
     while (farm->fatal.status == UWC_OK && next_action(farm).kind != UWC_ACTION_FINISH) {
         step(farm, HOUSEKEEPING);
     }

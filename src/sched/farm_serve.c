@@ -102,8 +102,7 @@ static uwc_status report(uwc_hand *hand, const uwc_assignment *a, uwc_status st,
     }
     uwc_error error = *uwc_error_last();
     error.status = st;
-    uwc_frame frame = {
-        .kind = UWC_MESSAGE_FAILED, .arg = {a->task, a->round}, .payload = (char *)&error, .bytes = sizeof error};
+    uwc_frame frame = {.kind = UWC_MESSAGE_FAILED, .arg = {a->task, a->round}, .payload = (char *)&error, .bytes = sizeof error};
     return uwc_comm_send(hand->comm, &frame);
 }
 
@@ -143,6 +142,7 @@ static uwc_status serve(uwc_hand *hand) {
 uwc_status uwc_sched__serve(uwc_hand *hand) {
     uwc_status st = serve(hand);
     uwc_error error = *uwc_error_last();
-    uwc_status told = uwc_sched__tell(hand->comm, 0, UWC_MESSAGE_BYE, uwc_peak_rss(), 0); /* the coordinator waits for it, whatever happened */
+    uwc_status told =
+        uwc_sched__tell(hand->comm, 0, UWC_MESSAGE_BYE, uwc_peak_rss(), 0); /* the coordinator waits for it, whatever happened */
     return st == UWC_OK ? told : uwc_error_restore(&error);
 }

@@ -51,26 +51,34 @@ static uwc_status measure_network(uwc_plan *plan) {
     return UWC_OK;
 }
 
-static uwc_status measure_unit(uwc_plan *plan, const uwc_settings *settings, int index) {
-    const uwc_unit *unit = &plan->partition->unit[index];
-    uwc_unit_need *need = &plan->memory.unit[index];
+/* Of a member of a team of need->members, with the largest batch that fits, or one image. */
+static uwc_status measure_member(const uwc_plan *plan, const uwc_settings *settings, const uwc_graph *graph, uwc_unit_need *need) {
     uwc_recon_options options = settings->recon;
-    uwc_recon_need recon;
-    uwc_graph *graph;
-    UWC_TRY(uwc_graph_extract(plan->graph, unit->node, unit->n_nodes, unit->output, unit->n_outputs, &graph));
-    uwc_status st = UWC_OK;
-    for (options.batch_bytes = BATCH_BYTES; st == UWC_OK; options.batch_bytes /= 2) {
-        st = uwc_recon_memory(graph, &options, plan->images, &recon);
+    for (options.batch_bytes = BATCH_BYTES;; options.batch_bytes /= 2) {
+        uwc_recon_need recon;
+        UWC_TRY(uwc_recon_memory(graph, &options, plan->images, need->members, &recon));
         need->bytes = BASE_BYTES + uwc_graph_constant_bytes(plan->graph) + uwc_graph_constant_bytes(graph) + recon.bytes;
         need->batch_bytes = options.batch_bytes;
         need->batch = recon.batch;
-        if (need->bytes <= settings->memory_limit || need->batch == 1) {
-            break;
-        }
-    }
-    if (st == UWC_OK) {
         need->layer = recon.node < 0 ? -1 : uwc_graph_find_node(plan->graph, graph->node[recon.node].name);
         need->layer_bytes = recon.layer_bytes;
+        need->spreads = recon.spreads;
+        if (need->bytes <= settings->memory_limit || need->batch == 1) {
+            return UWC_OK;
+        }
+    }
+}
+
+static uwc_status measure_unit(uwc_plan *plan, const uwc_settings *settings, int index) {
+    const uwc_unit *unit = &plan->partition->unit[index];
+    uwc_unit_need *need = &plan->memory.unit[index];
+    uwc_graph *graph;
+    UWC_TRY(uwc_graph_extract(plan->graph, unit->node, unit->n_nodes, unit->output, unit->n_outputs, &graph));
+    need->members = 1;
+    uwc_status st = measure_member(plan, settings, graph, need);
+    while (st == UWC_OK && need->spreads && need->bytes > settings->memory_limit && need->members < UWC_SHARDS) {
+        need->members *= 2;
+        st = measure_member(plan, settings, graph, need);
     }
     uwc_graph_destroy(&graph);
     return uwc_error_note(st, "unit %s", unit->name);

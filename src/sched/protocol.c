@@ -35,8 +35,8 @@ uwc_status uwc_sched__store_shard(const uwc_plan *plan, uwc_cache *cache, const 
     bool sound = frame->arg[0] >= 0 && value < plan->graph->n_values && frame->arg[1] >= 0;
     UWC_CHECK(sound, UWC_E_COMM, "rank %d sent value %lld, shard %lld", frame->peer, (long long)value, (long long)frame->arg[1]);
     uwc_cache_key key = uwc_sched__key((int)value, frame->arg[0] % 2 != 0);
-    return uwc_cache_store_piece(cache, key.text, (int)(frame->arg[1] % UWC_SHARDS), frame->peer, frame->arg[2], frame->payload, frame->bytes,
-                                 frame->arg[3]);
+    return uwc_cache_store_piece(cache, key.text, (int)(frame->arg[1] % UWC_SHARDS), frame->peer, frame->arg[2], frame->payload,
+                                 frame->bytes, frame->arg[3]);
 }
 
 uwc_status uwc_sched__scratch_open(uwc_dtype dtype, uwc_scratch *out) {

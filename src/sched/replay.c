@@ -15,6 +15,7 @@ static const uwc_sim_prices prices = {.message = 1e-5, .byte = 2.5e-9, .publish 
 enum { UNIT_FILE_BYTES = 4096 }; /* beside the integers */
 
 typedef struct replay {
+    const uwc_hooks *hooks;
     uwc_sim_load load;
     double *seconds; /* [n_tasks] of the journal, -1: none; the tasks' own are multiply-adds until all runs are read */
     int64_t seconds_capacity;
@@ -77,6 +78,9 @@ static uwc_status add_unit(replay *r, const uwc_run *run, int unit, int first) {
 
 static uwc_status add_run(replay *r, const char *folder) {
     uwc_run *run;
+    if (r->hooks != NULL && r->hooks->poll != NULL) {
+        UWC_TRY(r->hooks->poll(r->hooks->self));
+    }
     UWC_TRY(uwc_sched__run_view(folder, &run));
     uwc_status st = UWC_OK;
     const int first = r->load.n_tasks;
@@ -210,8 +214,8 @@ static uwc_status answer(replay *r, const int *ranks, int n, uwc_json *out) {
     return add_rows(r, ranks, n, work, rows);
 }
 
-uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, uwc_json **out) {
-    replay r = {0};
+uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, const uwc_hooks *hooks, uwc_json **out) {
+    replay r = {.hooks = hooks};
     *out = NULL;
     uwc_status st = add_runs(&r, folder);
     if (st == UWC_OK) {

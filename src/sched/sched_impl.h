@@ -74,6 +74,8 @@ typedef struct uwc_unit_need {
     int64_t batch, batch_bytes; /* images per batch, and as uwc_recon_options has it */
     int layer;                  /* node that needs most, -1: none */
     int64_t layer_bytes;        /* beside what the unit needs anyway */
+    int members;                /* of the smallest team whose members have room for it, 1: no team is needed */
+    bool spreads;               /* a layer is spread over the team */
 } uwc_unit_need;
 
 /* Upper bounds of the memory of a rank, bytes, by phase; assembly takes less than evaluation. */
@@ -110,7 +112,7 @@ uwc_status uwc_sched__join_units(uwc_run *run) UWC_MUST_USE;
 uwc_status uwc_sched__recall_units(uwc_run *run) UWC_MUST_USE;
 /* Fills plan->memory and plan->batch: batches are as small as settings->memory_limit needs them, if it can be kept at all. */
 uwc_status uwc_sched__measure(uwc_plan *plan, const uwc_settings *settings) UWC_MUST_USE;
-/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. */
+/* Errors: CONFIG with the unit and layer, or the phase, that does not fit, and both numbers. Units that need a team have it. */
 uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) UWC_MUST_USE;
 /* Bytes of the activations of one value. */
 int64_t uwc_sched__value_bytes(const uwc_plan *plan, uwc_dtype dtype, int value);
@@ -179,7 +181,8 @@ uwc_status uwc_sched__choose_images(uwc_run *run) UWC_MUST_USE;
 /* The numbers that plan.json holds, owned by the caller; *found = false where there is no plan yet. Rank 0. */
 uwc_status uwc_sched__recall_bad(const uwc_run *run, int64_t **numbers, int64_t *n, bool *found) UWC_MUST_USE;
 
-/* The batches of the shards rank, rank + size, ... (of all without `comm`; with `wanted`: of those that are marked), in order. *out is owned by the caller. */
+/* The batches of the shards rank, rank + size, ... (of all without `comm`; with `wanted`: of those that are marked), in order. *out is
+ * owned by the caller. */
 uwc_status uwc_sched__spans(const uwc_comm *comm, int64_t images, int64_t batch, const uint8_t *wanted, uwc_span **out,
                             int *n) UWC_MUST_USE;
 
@@ -353,9 +356,13 @@ typedef struct uwc_team_talk {
     const uwc_assignment *assignment;
     int peer; /* rank that is waited for, and since when */
     double since;
+    uwc_comm *comm; /* of the members; NULL where no layer is spread over them */
+    uwc_grid *grid;
 } uwc_team_talk;
-/* Makes `stream` that of a member. */
-void uwc_sched__team_join(uwc_team_talk *talk, uwc_unit_stream *stream);
+/* Makes `stream` that of a member; `spreads`: a layer is spread over the team. To be left again, also after an error. Collective over the
+ * team. */
+uwc_status uwc_sched__team_join(uwc_team_talk *talk, bool spreads, uwc_unit_stream *stream) UWC_MUST_USE;
+void uwc_sched__team_leave(uwc_team_talk *talk);
 /* Returns when all members are here. */
 uwc_status uwc_sched__team_meet(uwc_team_talk *talk) UWC_MUST_USE;
 
@@ -390,9 +397,9 @@ typedef struct uwc_trial {
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;
-    int64_t batch; /* images, at most 64; 0: from the network alone */
-    int threads;   /* that decode images */
-    bool skip;     /* images that cannot be used */
+    int64_t batch;   /* images, at most 64; 0: from the network alone */
+    int threads;     /* that decode images */
+    bool skip;       /* images that cannot be used */
     double deadline; /* seconds of a shard, 0: from those that are done */
 } uwc_trial;
 

@@ -53,6 +53,8 @@ void uwc_sched__settings(const uwc_config *config, uwc_settings *out) {
                   .positions = uwc_config_int(config, "reconstruct.positions"),
                   .iterations = uwc_config_int(config, "reconstruct.iterations"),
                   .seed = (uint64_t)uwc_config_int(config, "reconstruct.seed"),
+                  .distribute_above = uwc_config_int(config, "run.distribute_above"),
+                  .scalapack = is(config, "run.factor", "scalapack"),
                   .backend = is(config, "run.ops", "ref") ? UWC_BACKEND_REFERENCE : UWC_BACKEND_FAST},
         .input = input_rule(config),
         .segments = (int)uwc_config_int(config, "reconstruct.segments"),

@@ -85,7 +85,8 @@ static uwc_status write_images(void *self, int output, int64_t first, const uwc_
     if (s->output[output] < 0) {
         return UWC_OK;
     }
-    UWC_CHECK(first == s->first + s->written[output], UWC_E_INTERNAL, "image %lld comes after %lld", (long long)first, (long long)(s->first + s->written[output]));
+    UWC_CHECK(first == s->first + s->written[output], UWC_E_INTERNAL, "image %lld comes after %lld", (long long)first,
+              (long long)(s->first + s->written[output]));
     for (int64_t done = 0, count = images->shape.dim[0]; done < count;) {
         int64_t offset, left;
         int shard = locate(s->plan, first + done, &offset, &left);

@@ -28,11 +28,30 @@ static uwc_status combine(void *self, double *sum, int64_t count) {
     return st;
 }
 
-void uwc_sched__team_join(uwc_team_talk *talk, uwc_unit_stream *stream) {
+static uwc_status open_grid(uwc_team_talk *talk) {
+    const uwc_assignment *a = talk->assignment;
+    int rank[UWC_SHARDS];
+    for (int m = 0; m < a->members; m++) {
+        rank[m] = a->team.rank[m];
+    }
+    UWC_TRY(uwc_sched__team_meet(talk)); /* nobody waits busily inside MPI for one who comes later */
+    UWC_TRY(uwc_comm_team_open(talk->hand->comm, rank, a->members, (int)(a->round % INT32_MAX), &talk->comm));
+    return uwc_grid_create(talk->comm, &talk->grid);
+}
+
+uwc_status uwc_sched__team_join(uwc_team_talk *talk, bool spreads, uwc_unit_stream *stream) {
     stream->talk = talk;
     stream->stream.member = talk->assignment->member;
     stream->stream.members = talk->assignment->members;
     uwc_sched__stream_share(stream, combine);
+    UWC_TRY(spreads && talk->assignment->members > 1 ? open_grid(talk) : UWC_OK);
+    stream->stream.team = talk->grid;
+    return UWC_OK;
+}
+
+void uwc_sched__team_leave(uwc_team_talk *talk) {
+    uwc_grid_destroy(&talk->grid);
+    uwc_comm_team_close(&talk->comm);
 }
 
 uwc_status uwc_sched__team_meet(uwc_team_talk *talk) {

@@ -11,9 +11,9 @@ enum { SETUP_BAD, SETUP_MODEL }; /* of SETUP frames: numbers of images that are 
 /* What a rank has of the trial. */
 typedef struct trial_state {
     const uwc_trial *trial;
-    uwc_bad_images bad;      /* rank 0 */
+    uwc_bad_images bad; /* rank 0 */
     int64_t *left_out, n_left_out;
-    uwc_graph *received;     /* the quantized network where it is not shared */
+    uwc_graph *received; /* the quantized network where it is not shared */
     const uwc_graph *quantized;
     uwc_dataset *data;
     uwc_exec *exec, *run_quantized;
@@ -140,8 +140,8 @@ static uwc_status perform(uwc_hand *hand, const uwc_assignment *a, uwc_outcome *
 
 static const char *name_of(void *self, int task) {
     (void)self;
-    static const char *const name[UWC_SHARDS] = {"shard 0",  "shard 1",  "shard 2",  "shard 3",  "shard 4",  "shard 5",
-                                                 "shard 6",  "shard 7",  "shard 8",  "shard 9",  "shard 10", "shard 11",
+    static const char *const name[UWC_SHARDS] = {"shard 0",  "shard 1",  "shard 2",  "shard 3", "shard 4",  "shard 5",
+                                                 "shard 6",  "shard 7",  "shard 8",  "shard 9", "shard 10", "shard 11",
                                                  "shard 12", "shard 13", "shard 14", "shard 15"};
     return name[task];
 }

@@ -1,4 +1,5 @@
-/* A rank that solves a unit, alone or as a member of a team: with the run's cache, or with files that come before the unit and go after it. */
+/* A rank that solves a unit, alone or as a member of a team: with the run's cache, or with files that come before the unit and go after it.
+ */
 #include "sched_impl.h"
 
 #include <string.h>
@@ -17,13 +18,17 @@ static uwc_status reconstruct(const unit_task *t, uwc_cache *cache, uwc_unit_res
     UWC_TRY(uwc_sched__stream_open(t->run->plan, t->unit, cache, &stream));
     stream.poll = uwc_sched__hand_poll;
     stream.poll_self = t->hand;
-    uwc_sched__team_join(&talk, &stream);
+    const uwc_unit_need *need = &t->run->plan->memory.unit[t->unit];
     uwc_recon_options options = t->run->settings.recon;
-    options.batch_bytes = t->run->plan->memory.unit[t->unit].batch_bytes;
-    uwc_status st = uwc_recon_unit(stream.graph, &options, &stream.stream, result);
+    options.batch_bytes = need->batch_bytes;
+    uwc_status st = uwc_sched__team_join(&talk, need->spreads, &stream);
+    if (st == UWC_OK) {
+        st = uwc_recon_unit(stream.graph, &options, &stream.stream, result);
+    }
     if (st == UWC_OK) {
         st = uwc_sched__stream_finish(&stream);
     }
+    uwc_sched__team_leave(&talk);
     uwc_sched__stream_close(&stream);
     return st;
 }

@@ -9,7 +9,7 @@ sweep: {weight_bits: [2, 8], activation_bits: [8, 32], adapt: [off]}
 END
 expect 0 "$program" sweep s.yaml
 says "no other row is both smaller and better"
-grep -q 'weight_bits-8_activation_bits-8_adapt-off: ' "$scratch/err" || complain "no line for a unit of the third run"
+grep -q ' 3/4 stem ' "$scratch/err" || complain "no line for a unit of the third run"
 for name in weight_bits-2_activation_bits-8_adapt-off weight_bits-2_activation_bits-32_adapt-off weight_bits-8_activation_bits-8_adapt-off weight_bits-8_activation_bits-32_adapt-off; do
     [ -s "s/$name/metrics.json" ] || complain "s/$name/metrics.json is missing"
 done

@@ -68,7 +68,7 @@ chmod +x "$scratch/agent"
 export OMPI_MCA_plm_rsh_agent=$scratch/agent
 export OMPI_MCA_btl=tcp,self OMPI_MCA_btl_tcp_if_include=$network.0/24 OMPI_MCA_oob_tcp_if_include=$network.0/24
 export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=3
-export TMPDIR=$scratch/own UWC_PROGRAM=$program
+export TMPDIR=$scratch/own UWC_PROGRAM=$program UWC_PATIENCE=5
 
 recovery=--enable-recovery
 # start RANKS HOSTS DIR ARGUMENT...: `uwc run` on the first HOSTS hosts, with mpirun on the first.
@@ -102,6 +102,12 @@ ends 120 "a run over three hosts"
 [ "$status" = 0 ] || fail "status $status: a shared folder"
 same_bytes "$scratch/one" "$out" "a shared folder"
 
+say "the same by the script for PBS"
+printf "$network.%d\n" 1 1 2 3 >"$scratch/nodes"
+CONFIG=$config DIR=$scratch/pbs PBS_NODEFILE=$scratch/nodes PBS_O_WORKDIR=$root PBS_JOBID=7 UWC_STAGE=data.calibration=data/quickstart/calibration.h5 on 0 bash "$root/jobs/run.pbs" >"$scratch/pbs.log" 2>&1 || fail "jobs/run.pbs"
+same_bytes "$scratch/one" "$scratch/pbs" "PBS"
+grep -q "$TMPDIR/uwc-images-7/data.calibration/calibration.h5" "$scratch/pbs/config.json" || fail "the job for PBS did not read the copies"
+
 say "no such folder"
 start 4 $HOSTS "$scratch/own/run" --set run.transport=message
 ends 120 "a run without a shared folder"
@@ -125,25 +131,28 @@ say "one rank, units from float inputs"
 all_busy=(--set reconstruct.input=float)
 "$program" run "$config" -o "$scratch/float" -q "${all_busy[@]}"
 last=$((HOSTS - 1))
-for transport in shared message; do
+for case in "shared" "message" "shared --enable-recovery" "message --enable-recovery"; do
+    read -r transport recovery <<<"$case"
+    name=cut-$transport$recovery
     folder=$scratch
-    [ $transport = shared ] || folder=$scratch/own
-    say "the last host is cut off, $transport"
-    recovery=
-    start 4 $HOSTS "$folder/cut-$transport" --set run.transport=$transport "${all_busy[@]}"
+    [ "$transport" = shared ] || folder=$scratch/own
+    say "the last host is cut off, $case"
+    start 4 $HOSTS "$folder/$name" --set run.transport="$transport" --set run.unit_deadline=20 "${all_busy[@]}"
     within 120 "a unit" solved_some_on_host
     [ -n "$(left_on $last)" ] || fail "no rank on the last host"
     on $HOSTS ip link set "port$last" down
     cut=$SECONDS
-    ends 60 "a run that lost a host"
+    ends 120 "a run that lost a host"
     within 60 "the end of the ranks that were cut off" nobody_on $last
     say "status $status, $((SECONDS - cut)) s after the cut"
-    [ "$status" != 0 ] || fail "the run did not need its last host"
-    start 3 $last "$out" --set run.transport=$transport "${all_busy[@]}"
-    ends 120 "a run on the hosts that are left"
-    [ "$status" = 0 ] || fail "status $status: resumed on the hosts that are left, $transport"
-    [ $transport = shared ] || on 0 cp -R "$out" "$scratch/cut-message"
-    same_bytes "$scratch/float" "$scratch/cut-$transport" "a host cut off, $transport"
+    if [ -z "$recovery" ]; then
+        [ "$status" != 0 ] || fail "the run did not need its last host"
+        start 3 $last "$out" --set run.transport="$transport" "${all_busy[@]}"
+        ends 120 "a run on the hosts that are left"
+    fi
+    [ "$status" = 0 ] || fail "status $status: the hosts that are left, $case"
+    [ "$transport" = shared ] || on 0 cp -R "$out" "$scratch/$name"
+    same_bytes "$scratch/float" "$scratch/$name" "a host cut off, $case"
     on $HOSTS ip link set "port$last" up
     within 30 "the way to the last host" is_reachable $last
 done

@@ -23,7 +23,7 @@ close_down() {
         [ -n "$(squeue -h 2>/dev/null)" ] || break
         sleep 0.1
     done
-    pkill -KILL -f "^(mpirun|$program|/bin/sh jobs/rank.sh) .*$scratch/" || true
+    pkill -KILL -f "^(mpirun|$program|/bin/sh $root/jobs/rank.sh) .*$scratch/" || true
     for daemon in "${daemons[@]}"; do
         kill -9 "$daemon" 2>/dev/null || true
     done
@@ -92,7 +92,7 @@ within 60 "the node is there" node_is_idle
 # ---- jobs --------------------------------------------------------------------------------------------------------------------------------
 
 cd "$root" || exit
-export UWC_PROGRAM=$program
+export UWC_PROGRAM=$program UWC_PATIENCE=5
 # submit NAME OPTION-OR-SCRIPT...: a job with 4 ranks; its number in `job`, its folder in `out`.
 submit() {
     out=$scratch/$1
@@ -128,10 +128,18 @@ ends COMPLETED
 [ "$(restarts)" = 1 ] || fail "the killed job was queued again $(restarts) times"
 same_bytes "$scratch/one" "$out" "a killed job"
 
+say "a worker is killed while it solves"
+submit bereft jobs/run.sbatch "$config" "$scratch/bereft" --set run.unit_deadline=30
+within 120 "a unit of $out" solved_some "$out"
+kill -9 "$(pgrep -P "$(mpirun_of)" -x 'exe|uwc' | tail -n 1)" # none of them is the coordinator
+ends COMPLETED
+[ "$(restarts)" = 0 ] || fail "the job that lost a worker was queued again"
+same_bytes "$scratch/one" "$out" "a job that lost a worker"
+
 say "the coordinator is killed while it solves"
 submit headless jobs/run.sbatch "$config" "$scratch/headless"
 within 120 "a unit of $out" solved_some "$out"
-kill -9 "$(pgrep -P "$(pgrep -f "^/bin/sh jobs/rank.sh .* $out ")")"
+kill -9 "$(pgrep -P "$(pgrep -f "^/bin/sh $root/jobs/rank.sh .* $out ")")"
 ends COMPLETED
 [ "$(restarts)" = 1 ] || fail "the job without coordinator was queued again $(restarts) times"
 same_bytes "$scratch/one" "$out" "a job without coordinator"
@@ -173,7 +181,8 @@ mkdir "$private/disk"
 UWC_STAGE="data.calibration=data/quickstart/calibration.h5" SLURM_TMPDIR=$private/disk \
     submit staged jobs/run.sbatch "$config" "$scratch/staged"
 ends COMPLETED
-grep -q "$private/disk/uwc-staged-data.calibration/calibration.h5" "$out/config.json" || fail "the run did not read the copy"
+grep -q "$private/disk/uwc-images-$job/data.calibration/calibration.h5" "$out/config.json" || fail "the run did not read the copy"
+[ -z "$(ls "$private/disk")" ] || fail "left on the disk of the node: $(ls "$private/disk")"
 same_bytes "$scratch/one" "$out" "copied images"
 
 # ---- sweeps ------------------------------------------------------------------------------------------------------------------------------

@@ -40,5 +40,10 @@ notices text 'MPI_COMM_WORLD outside'
 fresh
 echo 'size_t uwc_no_such_type(class *class);' >>"$copy/include/uwc/base.h"
 notices headers 'uwc/base.h does not compile alone'
+if command -v shellcheck >/dev/null; then
+    fresh
+    printf '#!/bin/sh\nrm -r $1/*\n' >"$copy/jobs/broken.sh"
+    notices shell 'SC2086'
+fi
 rm -rf "$copy"
 exit "$failed"

@@ -53,3 +53,23 @@ while [ $deaths -lt "$wanted" ]; do
     runs=$((runs + 1))
 done
 echo "$deaths workers died in $runs runs"
+
+# The coordinator's death: the others leave by themselves, and a resume finishes.
+for transport in shared message; do
+    rm -rf "$out"
+    $MPIEXEC_RECOVERING 3 "$driver" run "$inputs" "$out" run.transport=$transport run.patience=0.5 reconstruct.adapt.steps=8 slow=0.02 \
+        >"$scratch/log" 2>&1 &
+    launcher=$!
+    until grep -q '"unit"' "$out/journal.jsonl" 2>/dev/null || ! kill -0 $launcher 2>/dev/null; do
+        sleep 0.02
+    done
+    kill -9 "$(pid_of 0)" || fail "$transport: the run ended before its coordinator was killed"
+    for _ in $(seq 1 600); do
+        kill -0 $launcher 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -0 $launcher 2>/dev/null && kill -9 $launcher && fail "$transport: ranks wait for a dead coordinator"
+    ranks 2 run "$inputs" "$out" resume reconstruct.adapt.steps=8
+    expect_status 0 "a resume after the coordinator's death, $transport"
+    same_results "$scratch/prefix" "$out" "a resume after the coordinator's death, $transport"
+done

@@ -28,7 +28,19 @@ for transport in shared message; do
         ranks "$n" run "$inputs" "$scratch/out" run.transport=$transport run.team="$team"
         expect_status 0 "$what"
         same_results "$scratch/prefix" "$scratch/out" "$what"
-        grep -q '"members": [24]' "$scratch/out/journal.jsonl" || fail "$what: no unit was solved by a team"
+        [ "$team" = auto ] || grep -q '"members": [24]' "$scratch/out/journal.jsonl" || fail "$what: no unit was solved by a team"
+        rm -rf "$scratch/out"
+    done
+done
+
+# Layers that are spread over a team.
+"$driver" run "$inputs" "$scratch/spread" run.distribute_above=40 >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "spread"; }
+cmp -s "$scratch/spread/model.onnx" "$scratch/prefix/model.onnx" && fail "run.distribute_above changes nothing: the test sees nothing"
+for transport in shared message; do
+    for n in 3 5; do
+        ranks $n run "$inputs" "$scratch/out" run.distribute_above=40 run.transport=$transport
+        expect_status 0 "spread, $transport, $n ranks"
+        same_results "$scratch/spread" "$scratch/out" "spread, $transport, $n ranks"
         rm -rf "$scratch/out"
     done
 done

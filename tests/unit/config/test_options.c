@@ -192,7 +192,7 @@ static void unknown_keys_name_the_nearest(void **state) {
     }
     /* features that do not exist are no keys */
     assert_refused(*state, "run.gpu", "4", "unknown key");
-    assert_refused(*state, "sweep.samples", "4", "unknown key");
+    assert_refused(*state, "sweep.mean", "4", "unknown key");
     assert_refused(*state, "quantize", "4", "block");
     assert_int_equal(uwc_config_set(*state, "model"), UWC_E_CONFIG);
     assert_refused(*state, "reconstruct.method", "adaquant", "nearest or second-order or adaround or brecq or qdrop");

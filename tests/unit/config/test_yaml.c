@@ -154,7 +154,7 @@ static const bad bad_files[] = {
     {"sweep:\n  weight_bits: [2, 9]\n", 2, "\"9\" is not allowed"},
     {"sweep:\n  weight_bits: []\n", 2, "empty list"},
     {"sweep:\n  weight_bits: [3, 3]\n", 2, "3 is listed twice"},
-    {"sweep:\n  samples: [3, 4]\n", 2, "unknown key"},
+    {"sweep:\n  mean: [3, 4]\n", 2, "unknown key"},
 };
 
 static void mistakes_name_their_line(void **state) {

@@ -188,13 +188,13 @@ static void units_without_gradient_are_refused_before_the_run(void **state) {
     for (int m = 0; m < METHODS; m++) {
         const uwc_recon_options options = learning(methods[m], 10);
         if (uwc_recon__learns_layers(methods[m])) {
-            must(uwc_recon_memory(unit, &options, IMAGES, &need));
+            must(uwc_recon_memory(unit, &options, IMAGES, 1, &need));
             field images = new_field(unit, IMAGES, 1, 0.05);
             uwc_unit_result *result = reconstruct(unit, &options, &images);
             uwc_unit_result_destroy(&result);
             free_field(&images);
         } else {
-            must_fail(uwc_recon_memory(unit, &options, IMAGES, &need), UWC_E_UNSUPPORTED, "without gradient");
+            must_fail(uwc_recon_memory(unit, &options, IMAGES, 1, &need), UWC_E_UNSUPPORTED, "without gradient");
         }
     }
     uwc_graph_destroy(&unit);

@@ -81,7 +81,7 @@ static void estimate_holds(uwc_graph *unit, int64_t batch_bytes, uwc_adapt_optio
     with_bits(unit, 4, 4);
     field images = new_field(unit, IMAGES, 1, 0.05);
     uwc_recon_need need;
-    must(uwc_recon_memory(unit, &options, IMAGES, &need));
+    must(uwc_recon_memory(unit, &options, IMAGES, 1, &need));
     int64_t bytes = measured(unit, &options, &images);
     print_message("%lld MiB estimated, %lld measured, batches of %lld\n", (long long)need.bytes >> 20, (long long)bytes >> 20,
                   (long long)need.batch);
@@ -117,13 +117,38 @@ static void very_wide_layers_are_named(void **state) {
     uwc_graph *unit = with_bits(finished_unit(graph, put_linear(graph, "narrow", narrow, 2, 2)), 4, 8);
     uwc_recon_options options = options_of(64 << 20);
     uwc_recon_need need;
-    must(uwc_recon_memory(unit, &options, 256, &need));
+    must(uwc_recon_memory(unit, &options, 256, 1, &need));
     const int64_t matrix = INT64_C(25089) * 25089 * 8;
     assert_string_equal(unit->node[need.node].name, "wide");
     assert_true(need.layer_bytes > 6 * matrix && need.bytes > need.layer_bytes && need.bytes < 7 * matrix);
     options.method = UWC_METHOD_NEAREST; /* has no statistics */
-    must(uwc_recon_memory(unit, &options, 256, &need));
+    must(uwc_recon_memory(unit, &options, 256, 1, &need));
     assert_true(need.bytes < matrix / 100);
+    uwc_graph_destroy(&unit);
+}
+
+/* Spread over a team, it is one matrix that the members share, and what works on rows of it. */
+static void very_wide_layers_are_shared_by_a_team(void **state) {
+    (void)state;
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_2d(1, 25088));
+    uwc_graph *unit = with_bits(finished_unit(graph, put_linear(graph, "wide", x, 25088, 2)), 4, 32);
+    uwc_recon_options options = options_of(64 << 20);
+    options.distribute_above = 8192;
+    const int64_t matrix = INT64_C(25088) * 25088 * 8, panel = INT64_C(25088) * UWC_PANEL * 8;
+    int64_t before = INT64_MAX;
+    for (int members = 1; members <= UWC_SHARDS; members *= 2) {
+        uwc_recon_need need;
+        must(uwc_recon_memory(unit, &options, 256, members, &need));
+        assert_true(need.layer_bytes > matrix / members);
+        assert_true(need.layer_bytes < matrix / members + panel + (200 << 20)); /* a panel more, one on its way, tiles and rows */
+        assert_true(need.layer_bytes < before);
+        before = need.layer_bytes;
+    }
+    options.distribute_above = 25088;
+    uwc_recon_need need;
+    must(uwc_recon_memory(unit, &options, 256, 4, &need));
+    assert_true(need.layer_bytes > 6 * matrix); /* a team saves nothing where every member has the whole */
     uwc_graph_destroy(&unit);
 }
 
@@ -134,8 +159,8 @@ static void smaller_batches_need_less_and_images_do_not_matter(void **state) {
     for (int64_t bytes = 64 << 20; bytes >= 4 << 20; bytes /= 2) {
         const uwc_recon_options options = options_of(bytes);
         uwc_recon_need few, many;
-        must(uwc_recon_memory(unit, &options, 16 * 64, &few));
-        must(uwc_recon_memory(unit, &options, 16 * 4096, &many));
+        must(uwc_recon_memory(unit, &options, 16 * 64, 1, &few));
+        must(uwc_recon_memory(unit, &options, 16 * 4096, 1, &many));
         assert_true(few.bytes < before);
         assert_true(llabs(few.bytes - many.bytes) <= few.bytes / 50); /* kernels of other remainders */
         assert_true(few.batch >= 1 && few.batch * 32 * 96 * 96 * 4 <= bytes);
@@ -152,6 +177,7 @@ int main(void) {
         cmocka_unit_test(descent_is_counted),
 #endif
         cmocka_unit_test(very_wide_layers_are_named),
+        cmocka_unit_test(very_wide_layers_are_shared_by_a_team),
         cmocka_unit_test(smaller_batches_need_less_and_images_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
