@@ -24,9 +24,10 @@ typedef struct field {
     uwc_status (*work)(struct field *field, uwc_hand *hand, const uwc_assignment *a); /* NULL: nothing to do */
     double limit;
     bool works;
-    int performed; /* on this rank */
-    int sleeper;   /* rank that plays dead in its first task, 0: none */
-    bool insists;  /* the sleeper reports its result when it wakes, unless the first message says otherwise */
+    int performed;  /* on this rank */
+    int sleeper;    /* rank that plays dead in its first task, 0: none */
+    bool insists;   /* the sleeper reports its result when it wakes, unless the first message says otherwise */
+    bool all_sleep; /* all ranks but 0 are sleepers */
     bool woken;
     /* Rank 0. */
     uwc_scheduler *scheduler;
@@ -76,6 +77,10 @@ static uwc_status sleep_in(const field *f, uwc_hand *hand) {
 static uwc_status perform(uwc_hand *hand, const uwc_assignment *a, uwc_outcome *out) {
     field *f = hand->self;
     f->performed++;
+    if (f->all_sleep && uwc_comm_rank(comm) == 0) { /* works only while it is alone */
+        assert_int_equal(uwc_comm_lost(comm), uwc_comm_size(comm) - 1);
+        assert_int_equal(a->members, 1);
+    }
     if (f->sleeper == uwc_comm_rank(comm) && f->sleeper > 0 && f->performed == 1) {
         UWC_TRY(sleep_in(f, hand));
     }
@@ -107,6 +112,12 @@ static double limit_of(void *self, int task) {
 }
 
 static void wake_the_lost(field *f) {
+    if (f->all_sleep && !f->woken && uwc_comm_lost(comm) == uwc_comm_size(comm) - 1) {
+        f->woken = true;
+        for (int r = 1; r < uwc_comm_size(comm); r++) {
+            wake(r);
+        }
+    }
     if (f->sleeper > 0 && !f->woken && uwc_comm_is_lost(comm, f->sleeper)) {
         f->woken = true;
         wake(f->sleeper);
@@ -337,6 +348,12 @@ static uwc_status take_time(field *f, uwc_hand *hand, const uwc_assignment *a) {
     return uwc_sched__hand_poll(hand);
 }
 
+static uwc_status take_turns(field *f, uwc_hand *hand, const uwc_assignment *a) {
+    UWC_TRY(swap_teams(f, hand, a));
+    nap(0.01);
+    return uwc_sched__hand_poll(hand);
+}
+
 /* The last rank plays dead in its first task, and comes back when rank 0 has lost it. */
 static void expect_the_sleeper_found(field *f, int team) {
     const int last = uwc_comm_size(comm) - 1;
@@ -407,6 +424,31 @@ static void given_all_others_asleep_expect_rank_0_to_do_the_rest(void **state) {
     clear(&f);
 }
 
+/* While rank 0 is alone it works, all alone; later it does not, so it is in no team that it would have to lead beside all else. */
+static void given_ranks_that_come_back_to_a_rank_0_at_work_expect_it_to_step_back(void **state) {
+    (void)state;
+    const int rank = uwc_comm_rank(comm);
+    field f = {.n_tasks = TASKS, .limit = 0.5, .sleeper = rank, .all_sleep = true, .work = take_turns};
+    if (uwc_comm_size(comm) == 1) {
+        return;
+    }
+    if (leads()) {
+        plan(&f);
+        for (int t = 0; t < TASKS; t++) {
+            uwc_sched__scheduler_team(f.scheduler, t, 1, 2);
+        }
+    }
+    uwc_status st = run(&f, 2);
+    assert_int_equal(st, UWC_OK);
+    if (leads()) {
+        expect_each_once(&f);
+        assert_true(f.woken && f.performed >= 1);
+    } else {
+        assert_true(f.performed > 1);
+    }
+    clear(&f);
+}
+
 /* Silent from the start: rank 0 does not wait for its HELLO, and for its BYE only as long as it is patient. */
 static void given_a_rank_that_never_comes_expect_the_others_to_finish(void **state) {
     (void)state;
@@ -445,6 +487,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(given_a_late_result_expect_the_task_to_count_once),
         cmocka_unit_test(given_a_member_that_sleeps_expect_other_teams_to_do_its_task),
         cmocka_unit_test(given_all_others_asleep_expect_rank_0_to_do_the_rest),
+        cmocka_unit_test(given_ranks_that_come_back_to_a_rank_0_at_work_expect_it_to_step_back),
         cmocka_unit_test(given_a_rank_that_never_comes_expect_the_others_to_finish),
     };
     if (uwc_par_start(&argc, &argv, &comm) != UWC_OK) {
