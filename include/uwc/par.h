@@ -73,8 +73,8 @@ typedef struct uwc_frame {
     size_t bytes;
 } uwc_frame;
 
-/* Sends a frame; returns when `payload` may be reused: at once without one, else when the receiver has taken it. Nothing is sent to a lost
- * rank. Errors: COMM (the receiver is silent for longer than the patience). Local (point to point). */
+/* Sends a frame; returns when `payload` may be reused: at once where it is short (1 KiB), else when the receiver has taken it. Nothing is
+ * sent to a lost rank. Errors: COMM (the receiver is silent for longer than the patience). Local (point to point). */
 uwc_status uwc_comm_send(uwc_comm *comm, const uwc_frame *frame) UWC_MUST_USE;
 /* Receives the next frame from `peer` (-1: any). Waits without spinning, at most `seconds` (< 0: forever); *got says whether one came.
  * Errors: COMM (its sender is silent in the middle of it for longer than the patience; out->peer says who). Local (point to point). */

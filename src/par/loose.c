@@ -6,6 +6,7 @@
 /* What a rank brings to an agreement, and what comes of it. */
 typedef struct bid {
     int64_t round;
+    int rank;        /* whose error it is */
     bool missing;    /* a rank is lost */
     uwc_error error; /* status OK: no failure */
 } bid;
@@ -48,6 +49,7 @@ static bid make_bid(const uwc_comm *comm, uwc_status mine) {
     bid out;
     memset(&out, 0, sizeof out);
     out.round = comm->round;
+    out.rank = comm->rank;
     if (mine != UWC_OK) {
         out.error = *uwc_error_last();
     }
@@ -74,7 +76,7 @@ static uwc_status take_bid(uwc_comm *comm, bid *out, int *source) {
 }
 
 /* Rank 0: `worst` = the failure of the lowest rank. Ranks that stay silent are lost. */
-static uwc_status take_bids(uwc_comm *comm, uint8_t *present, bid *worst, int *worst_rank) {
+static uwc_status take_bids(uwc_comm *comm, uint8_t *present, bid *worst) {
     double end = uwc_now() + comm->patience;
     long delay = 0;
     int missing = comm->size - 1 - comm->n_lost;
@@ -87,9 +89,8 @@ static uwc_status take_bids(uwc_comm *comm, uint8_t *present, bid *worst, int *w
             continue;
         }
         present[source] = 1;
-        if (theirs.error.status != UWC_OK && source < *worst_rank) {
+        if (theirs.error.status != UWC_OK && (worst->error.status == UWC_OK || source < worst->rank)) {
             *worst = theirs;
-            *worst_rank = source;
         }
         missing = 0;
         for (int r = 1; r < comm->size; r++) {
@@ -104,22 +105,26 @@ static uwc_status take_bids(uwc_comm *comm, uint8_t *present, bid *worst, int *w
     return UWC_OK;
 }
 
+static uwc_status conclude(const uwc_comm *comm, const bid *outcome) {
+    if (outcome->error.status == UWC_OK) {
+        return UWC_OK;
+    }
+    uwc_status st = uwc_error_restore(&outcome->error);
+    return outcome->rank == comm->rank ? st : uwc_error_note(st, "rank %d", outcome->rank);
+}
+
 static uwc_status lead(uwc_comm *comm, uwc_status mine) {
     bid outcome = make_bid(comm, mine);
-    int worst = mine == UWC_OK ? comm->size : 0;
     uint8_t *present;
     UWC_TRY(uwc_calloc(comm->size, 1, &present));
-    uwc_status st = take_bids(comm, present, &outcome, &worst);
+    uwc_status st = take_bids(comm, present, &outcome);
     outcome.missing = comm->n_lost > 0;
     for (int r = 1; r < comm->size && st == UWC_OK; r++) {
         st = present[r] ? uwc_par__post(comm, r, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome) : UWC_OK;
     }
     uwc_free(&present);
     UWC_TRY(st);
-    if (worst == 0 || worst == comm->size) {
-        return worst == 0 ? uwc_error_restore(&outcome.error) : UWC_OK;
-    }
-    return uwc_error_note(uwc_error_restore(&outcome.error), "rank %d", worst);
+    return conclude(comm, &outcome);
 }
 
 static uwc_status follow(uwc_comm *comm, uwc_status mine) {
@@ -129,7 +134,7 @@ static uwc_status follow(uwc_comm *comm, uwc_status mine) {
         UWC_TRY(uwc_par__fetch(comm, 0, UWC_PAR_TAG_OUTCOME, &outcome, sizeof outcome, uwc_par__patience(comm, 0), NULL, NULL));
     } while (outcome.round != comm->round);
     comm->missing = outcome.missing;
-    return outcome.error.status == UWC_OK ? UWC_OK : uwc_error_restore(&outcome.error);
+    return conclude(comm, &outcome);
 }
 
 uwc_status uwc_par__agree_loose(uwc_comm *comm, uwc_status mine) {

@@ -10,6 +10,9 @@
 /* Longest message handed to MPI: the copy that a send keeps until it is taken stays small. */
 #define UWC_PAR_PIECE ((size_t)4 << 20)
 
+/* Longest payload of a frame that travels with its header: reports and teams, below what MPI sends at once. */
+enum { UWC_PAR_SHORT = 1024 };
+
 /* A message that its receiver has not taken: request and buffer live on until it does. */
 typedef struct uwc_par__parcel {
     MPI_Request request;
@@ -42,7 +45,8 @@ uwc_status uwc_par__check(int code, const char *what) UWC_MUST_USE;
 /* Waits for a request without spinning, as long as it takes. Local. */
 uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
 
-/* Sleeps longer from call to call: 50 us, doubled up to 2 ms. Start with 0. Local. */
+/* Between two looks: not at all at the first hundred, then asleep, longer from call to call: 50 us, doubled up to 2 ms. Start with 0.
+ * Local. */
 void uwc_par__sleep(long *nanoseconds);
 
 /* How long this rank waits for an answer of `peer`, seconds. Local. */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
+enum { BUSY_LOOKS = 100, FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
 
 uwc_status uwc_par__check(int code, const char *what) {
     if (code == MPI_SUCCESS) {
@@ -18,6 +18,10 @@ uwc_status uwc_par__check(int code, const char *what) {
 }
 
 void uwc_par__sleep(long *nanoseconds) {
+    if (*nanoseconds < BUSY_LOOKS) { /* an answer that is on its way comes sooner than a sleeper wakes */
+        ++*nanoseconds;
+        return;
+    }
     long now = *nanoseconds < FIRST_SLEEP ? FIRST_SLEEP : *nanoseconds;
     nanosleep(&(struct timespec){.tv_nsec = now}, NULL);
     *nanoseconds = now > LONGEST_SLEEP / 2 ? LONGEST_SLEEP : 2 * now;
@@ -35,23 +39,20 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) {
     }
 }
 
-/* Until the request is done: busily for a moment, then asleep. */
+/* Until the request is done. */
 static uwc_status await(MPI_Request *request, const char *what, double patience, uwc_status (*poll)(void *), void *self, bool *done) {
-    enum { BUSY_TESTS = 100 };
     double end = uwc_now() + patience;
     long delay = 0;
     *done = false;
-    for (int tests = 0;; tests++) {
+    for (;;) {
         int now = 0;
         UWC_TRY(uwc_par__check(MPI_Test(request, &now, MPI_STATUS_IGNORE), what));
         *done = now != 0;
         if (*done || (patience >= 0 && uwc_now() > end)) {
             return UWC_OK;
         }
-        if (tests >= BUSY_TESTS) {
-            uwc_par__sleep(&delay);
-            UWC_TRY(poll != NULL ? poll(self) : UWC_OK);
-        }
+        uwc_par__sleep(&delay);
+        UWC_TRY(poll != NULL ? poll(self) : UWC_OK);
     }
 }
 

@@ -85,7 +85,7 @@ struct uwc_farm {
     uwc_status (*solved)(void *self, int task, const uwc_outcome *outcome);
     uwc_status (*given_up)(void *self, int task, const uwc_error *error);
     int n_tasks;
-    bool works;            /* rank 0 takes tasks too; else only when nobody else is there */
+    bool works;            /* rank 0 takes tasks too (of one member); else only while nobody else is there */
     struct uwc_desk *desk; /* [ranks] */
     int *tries;            /* [n_tasks] */
     int64_t round, peak;   /* bytes of the largest rank */

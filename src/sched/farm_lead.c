@@ -268,11 +268,14 @@ static uwc_status keep_house(uwc_farm *farm) {
     return idle && hooks != NULL && hooks->poll != NULL ? hooks->poll(hooks->self) : UWC_OK;
 }
 
-/* Where all others are lost. */
+/* Where all others are lost, until one is found. */
 static void stand_in(uwc_farm *farm) {
-    if (is_alone(farm) && uwc_sched__scheduler_worker(farm->scheduler, 0) == UWC_WORKER_LOST) {
+    uwc_worker_state state = uwc_sched__scheduler_worker(farm->scheduler, 0);
+    if (is_alone(farm) && state == UWC_WORKER_LOST) {
         uwc_log_line(farm->log, UWC_LOG_INFO, "no other rank is left: rank 0 goes on alone");
         uwc_sched__scheduler_hello(farm->scheduler, 0);
+    } else if (!farm->works && !is_alone(farm) && state == UWC_WORKER_IDLE) {
+        uwc_sched__scheduler_lost(farm->scheduler, 0); /* no team has rank 0 */
     }
 }
 

@@ -13,7 +13,7 @@
 
 static uwc_comm *comm; /* one per process: MPI starts once */
 
-static const size_t LENGTHS[] = {0, 1, 63, 64, 65, 1000, 100000};
+static const size_t LENGTHS[] = {0, 1, 63, 64, 65, 1000, UWC_PAR_SHORT, UWC_PAR_SHORT + 1, 100000};
 enum { N_LENGTHS = sizeof LENGTHS / sizeof LENGTHS[0] };
 
 static char byte_at(int rank, size_t frame, size_t i) {
@@ -98,6 +98,33 @@ static void given_silence_when_receive_expect_the_time_limit_without_spinning(vo
     assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
 }
 
+/* Nobody takes the frames before all have been sent. */
+static void given_short_frames_when_the_receiver_is_elsewhere_expect_send_to_return(void **state) {
+    (void)state;
+    enum { FRAMES = 20 };
+    const bool receives = uwc_comm_rank(comm) == 0;
+    char text[UWC_PAR_SHORT];
+    for (int f = 0; !receives && f < FRAMES; f++) {
+        memset(text, 'a' + f, sizeof text); /* sends are made from copies */
+        uwc_frame frame = {.peer = 0, .kind = f, .payload = text, .bytes = sizeof text};
+        assert_int_equal(uwc_comm_send(comm, &frame), UWC_OK);
+    }
+    assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
+    int next[16] = {0};
+    for (int k = 0; receives && k < (uwc_comm_size(comm) - 1) * FRAMES; k++) {
+        uwc_frame frame;
+        bool got;
+        assert_int_equal(uwc_comm_receive(comm, -1, 20.0, &frame, &got), UWC_OK);
+        assert_true(got);
+        int f = next[frame.peer]++;
+        assert_int_equal(frame.kind, f);
+        assert_int_equal(frame.bytes, sizeof text);
+        assert_true(frame.payload[0] == 'a' + f && frame.payload[sizeof text - 1] == 'a' + f && frame.payload[sizeof text] == '\0');
+        uwc_frame_clear(&frame);
+    }
+    assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
+}
+
 static void given_no_such_peer_when_send_or_receive_expect_arg(void **state) {
     (void)state;
     uwc_frame frame = {.peer = uwc_comm_size(comm)};
@@ -113,6 +140,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(given_frames_longer_than_a_piece_when_all_send_expect_each_sender_in_order),
         cmocka_unit_test(given_one_peer_asked_for_when_others_sent_earlier_expect_that_peer),
         cmocka_unit_test(given_silence_when_receive_expect_the_time_limit_without_spinning),
+        cmocka_unit_test(given_short_frames_when_the_receiver_is_elsewhere_expect_send_to_return),
         cmocka_unit_test(given_no_such_peer_when_send_or_receive_expect_arg),
     };
     if (uwc_par_start(&argc, &argv, &comm) != UWC_OK) {

@@ -460,6 +460,77 @@ static void test_given_no_space_left_expect_error_and_no_file(void **state) {
     uwc_cache_close(&cache);
 }
 
+/* ---- a folder below ---- */
+
+/* As write_shard, with image numbers from `first` on. */
+static void write_shard_from(uwc_cache *cache, const char *key, int shard, int64_t first, int64_t images) {
+    uwc_cache_writer *writer;
+    expect_ok(uwc_cache_writer_open(cache, key, shard, batch(1), images, &writer));
+    expect_ok(append(writer, first, images));
+    expect_ok(uwc_cache_writer_publish(&writer));
+}
+
+static void expect_first_image(uwc_cache *cache, const char *key, int shard, int64_t image) {
+    uwc_tensor *wanted = make_images(image, 1), *found;
+    expect_ok(uwc_tensor_activation(batch(1), &found));
+    expect_ok(uwc_cache_read(cache, key, shard, 0, found));
+    assert_memory_equal(found->data, wanted->data, uwc_tensor_bytes(wanted));
+    uwc_tensor_destroy(&wanted);
+    uwc_tensor_destroy(&found);
+}
+
+static void test_given_a_folder_below_expect_own_files_first_and_writes_at_home(void **state) {
+    char *below_path = folder_path(*state, "shared"), *image, *same;
+    size_t bytes, same_bytes;
+    uwc_cache *below = open_cache(*state, "shared"), *cache = open_cache(*state, "own");
+    write_shard_from(below, "f001", 0, 10, 2);
+    write_shard_from(below, "f002", 0, 20, 2);
+    write_shard_from(cache, "f002", 0, 30, 3);
+    assert_false(uwc_cache_has(cache, "f001", 0));
+    expect_ok(uwc_cache_read_below(cache, below_path));
+    assert_true(uwc_cache_has(cache, "f001", 0));
+    assert_false(uwc_cache_has(cache, "f001", 1));
+    expect_first_image(cache, "f001", 0, 10);
+    expect_first_image(cache, "f002", 0, 30);
+    expect_images(cache, "f002", 0, 3);
+    image = take_image(cache, "f001", 0, 1000, &bytes);
+    same = take_image(below, "f001", 0, 1000, &same_bytes);
+    assert_int_equal(bytes, same_bytes);
+    assert_memory_equal(image, same, bytes);
+
+    write_shard_from(cache, "f001", 0, 40, 1); /* hides the one below, and leaves it alone */
+    expect_first_image(cache, "f001", 0, 40);
+    expect_first_image(below, "f001", 0, 10);
+    expect_ok(store_image(cache, "f003", 0, image, bytes, 1000));
+    assert_true(uwc_cache_has(cache, "f003", 0));
+    assert_false(uwc_cache_has(below, "f003", 0));
+    uwc_free(&image);
+    uwc_free(&same);
+    uwc_free(&below_path);
+    uwc_cache_close(&below);
+    uwc_cache_close(&cache);
+}
+
+static void test_given_another_folder_below_expect_it_instead(void **state) {
+    char *first_path = folder_path(*state, "first"), *second_path = folder_path(*state, "second");
+    uwc_cache *first = open_cache(*state, "first"), *second = open_cache(*state, "second"), *cache = open_cache(*state, "above");
+    uwc_tensor *tensor;
+    expect_ok(uwc_tensor_activation(batch(1), &tensor));
+    write_shard_from(first, "f001", 0, 1, 1);
+    write_shard_from(second, "f002", 0, 2, 1);
+    expect_ok(uwc_cache_read_below(cache, first_path));
+    expect_ok(uwc_cache_read_below(cache, second_path));
+    assert_false(uwc_cache_has(cache, "f001", 0));
+    expect_error(uwc_cache_read(cache, "f001", 0, 0, tensor), UWC_E_NOTFOUND, "second");
+    expect_first_image(cache, "f002", 0, 2);
+    uwc_tensor_destroy(&tensor);
+    uwc_free(&first_path);
+    uwc_free(&second_path);
+    uwc_cache_close(&first);
+    uwc_cache_close(&second);
+    uwc_cache_close(&cache);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_given_shards_when_read_in_any_order_expect_images),
@@ -472,6 +543,8 @@ int main(void) {
         cmocka_unit_test(test_given_large_float16_images_expect_each_rounded),
         cmocka_unit_test(test_given_value_beyond_float16_expect_error_and_no_shard),
         cmocka_unit_test(test_given_pieces_expect_images_when_the_last_has_come),
+        cmocka_unit_test(test_given_a_folder_below_expect_own_files_first_and_writes_at_home),
+        cmocka_unit_test(test_given_another_folder_below_expect_it_instead),
         cmocka_unit_test(test_given_misuse_expect_errors),
         cmocka_unit_test(test_given_truncated_or_foreign_files_expect_format_error),
         cmocka_unit_test(test_given_killed_writer_expect_no_shard),
