@@ -34,13 +34,19 @@ def cell(network, bits, choices, kept_only):
     return page.cell(runs) + note
 
 
+def is_measured(line):
+    return any(text != page.cell([]) for text in line[1:])
+
+
 def table(network, iterations, kept_only):
+    """Empty where nothing has been measured."""
     lines = []
     for bits in SETTINGS:
         cells = [cell(network, bits, [chosen], kept_only) for chosen in CLOSED.values()]
         cells += [cell(network, bits, [learned(method, iterations, seed) for seed in SEEDS], kept_only) for method in LEARNED]
         lines.append([f"W{bits[0]}A{bits[1]}", *cells])
-    return f"### {NETWORKS[network]}\n\n" + page.rows(["setting", *CLOSED, *LEARNED], lines)
+    lines = [line for line in lines if is_measured(line)]
+    return f"### {NETWORKS[network]}\n\n" + page.rows(["setting", *CLOSED, *LEARNED], lines) if lines else ""
 
 
 def is_long(network, run):
@@ -82,6 +88,7 @@ def long_row(network, bits, kept_only):
 
 def long_table(kept_only):
     lines = [long_row(network, bits, kept_only) for network, settings in LONG.items() for bits in settings]
+    lines = [line for line in lines if is_measured(line[1:])]
     about = (
         "### Against qdrop at its published length\n\n"
         f"{PUBLISHED:,} iterations on ResNet-20, on MobileNetV2 as many as fit into an hour; seed 0. `--set reconstruct.method=qdrop --set "
@@ -104,4 +111,5 @@ def test(arguments):
         "`--set reconstruct.adapt=off`; nothing; `--set reconstruct.method=adaround`, `brecq` or `qdrop` with "
         f"`--set reconstruct.iterations={asked.iterations} --set reconstruct.seed=SEED`.\n"
     )
-    page.write("results_methods.py", [about, *(table(network, asked.iterations, asked.kept_only) for network in NETWORKS), long_table(asked.kept_only)])
+    tables = [table(network, asked.iterations, asked.kept_only) for network in NETWORKS]
+    page.write("results_methods.py", [about, *filter(None, tables), long_table(asked.kept_only)])
