@@ -47,6 +47,8 @@ double uwc_comm_patience(const uwc_comm *comm);
  * place. Local. */
 void uwc_comm_loosen(uwc_comm *comm);
 bool uwc_comm_is_loose(const uwc_comm *comm);
+/* Takes that back. Errors: COMM (ranks are lost). Collective. */
+uwc_status uwc_comm_tighten(uwc_comm *comm) UWC_MUST_USE;
 /* Rank 0: nothing is sent to a lost rank, nobody waits for it, until it is heard of again. Local. */
 void uwc_comm_lose(uwc_comm *comm, int rank);
 void uwc_comm_find(uwc_comm *comm, int rank);

@@ -141,3 +141,13 @@ uwc_status uwc_par__agree_loose(uwc_comm *comm, uwc_status mine) {
     comm->round++;
     return comm->rank == 0 ? lead(comm, mine) : follow(comm, mine);
 }
+
+uwc_status uwc_comm_tighten(uwc_comm *comm) {
+    if (!comm->loose) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_comm_agree(comm, UWC_OK));
+    UWC_CHECK(!comm->missing && comm->n_lost == 0, UWC_E_COMM, "ranks are lost");
+    comm->loose = false;
+    return UWC_OK;
+}

@@ -133,6 +133,7 @@ uwc_status uwc_evaluate_model(uwc_comm *comm, const uwc_config *config, const ch
     int64_t peak = 0;
     double start = uwc_now();
     *out = NULL;
+    UWC_TRY(uwc_comm_tighten(comm));
     uwc_status st = uwc_comm_agree(comm, configure(config, &settings, &preprocess));
     if (st == UWC_OK) {
         st = share_model(comm, model, &graph, &bytes);

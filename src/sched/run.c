@@ -169,6 +169,8 @@ static uwc_status configure(uwc_run *run, const uwc_config *config) {
 
 uwc_status uwc_run_open(uwc_comm *comm, const uwc_config *config, const char *folder, bool resume, const uwc_log *log,
                         const uwc_hooks *hooks, uwc_run **out) {
+    *out = NULL;
+    UWC_TRY(uwc_comm_tighten(comm)); /* an earlier run may have loosened it */
     uwc_status st = create(comm, folder, log, hooks, out);
     if (st == UWC_OK) {
         st = configure(*out, config);
@@ -206,6 +208,8 @@ static uwc_status adopt_config(uwc_run *run, const char *text, size_t bytes) {
 uwc_status uwc_run_reopen(uwc_comm *comm, const char *folder, const uwc_log *log, const uwc_hooks *hooks, uwc_run **out) {
     char *text = NULL;
     size_t bytes = 0;
+    *out = NULL;
+    UWC_TRY(uwc_comm_tighten(comm));
     uwc_status st = create(comm, folder, log, hooks, out);
     if (st == UWC_OK && uwc_comm_rank(comm) == 0) {
         st = read_folder(*out, &text, &bytes);

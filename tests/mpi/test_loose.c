@@ -167,6 +167,18 @@ static void given_a_silent_rank_0_expect_the_others_to_give_up_and_the_next_outc
     meet();
 }
 
+static void given_all_ranks_there_when_tightened_expect_collective_calls_again(void **state) {
+    (void)state;
+    int64_t most;
+    uwc_comm_set_patience(comm, LONG);
+    meet();
+    assert_int_equal(uwc_comm_tighten(comm), UWC_OK);
+    assert_false(uwc_comm_is_loose(comm));
+    assert_int_equal(uwc_comm_max(comm, uwc_comm_rank(comm), &most), UWC_OK);
+    assert_int_equal(most, last());
+    uwc_comm_loosen(comm);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_a_loose_communicator_when_called_collectively_expect_internal),
@@ -174,6 +186,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(given_a_silent_rank_when_the_others_agree_expect_it_lost_and_its_late_bid_dropped),
         cmocka_unit_test(given_a_lost_rank_when_its_bid_comes_while_others_are_waited_for_expect_it_found),
         cmocka_unit_test(given_a_silent_rank_0_expect_the_others_to_give_up_and_the_next_outcome_to_be_theirs),
+        cmocka_unit_test(given_all_ranks_there_when_tightened_expect_collective_calls_again),
     };
     if (uwc_par_start(&argc, &argv, &comm) != UWC_OK) {
         return 1;
