@@ -45,6 +45,7 @@ static uwc_status evaluate(uwc_run *run, const char *model, const uwc_graph *qua
                        .quantized = quantized,
                        .model = model,
                        .ship = run->settings.message,
+                       .kept = run->settings.message ? NULL : run->captured,
                        .data = data,
                        .preprocess = &run->preprocess,
                        .batch = run->plan->batch,

@@ -394,6 +394,7 @@ typedef struct uwc_trial {
     const uwc_graph *network, *quantized; /* quantized: on rank 0 at least */
     const char *model;                    /* file of the quantized network, NULL: none */
     bool ship;                            /* ranks share no files: they get it in a message */
+    const char *kept;                     /* folder in which the float logits are kept for further trials, NULL: nowhere */
     const char *data;
     const uwc_preprocess *preprocess;
     uwc_backend backend;

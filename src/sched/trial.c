@@ -18,6 +18,8 @@ typedef struct trial_state {
     uwc_dataset *data;
     uwc_exec *exec, *run_quantized;
     int64_t batch;
+    uwc_cache *kept; /* float logits of earlier trials; NULL: none are kept */
+    char key[32];
     uwc_score score[UWC_SHARDS]; /* rank 0 */
     uint8_t *set_up;             /* rank 0: [ranks] */
     int64_t done;
@@ -52,6 +54,16 @@ static uwc_status find_quantized(trial_state *s) {
     return UWC_OK;
 }
 
+/* The float logits of other images, or of other batches, have another key. */
+static uwc_status open_kept(trial_state *s) {
+    uint64_t hash;
+    UWC_TRY(uwc_dataset_fingerprint(s->data, &hash));
+    hash = uwc_hash(hash, &s->batch, sizeof s->batch);
+    hash = s->n_left_out > 0 ? uwc_hash(hash, s->left_out, (size_t)s->n_left_out * sizeof *s->left_out) : hash;
+    snprintf(s->key, sizeof s->key, "logits-%016llx", (unsigned long long)hash);
+    return uwc_cache_open(s->trial->kept, UWC_F32, &s->kept);
+}
+
 /* Before the first shard. */
 static uwc_status prepare(trial_state *s) {
     const uwc_trial *t = s->trial;
@@ -63,6 +75,7 @@ static uwc_status prepare(trial_state *s) {
     UWC_CHECK(uwc_shape_equal(images, input), UWC_E_SHAPE, "%s: images of %s after preprocessing, the network takes %s", t->data,
               uwc_shape_print(images, have), uwc_shape_print(input, want));
     s->batch = t->batch > 0 ? t->batch : uwc_graph_batch(t->network, TRIAL_BATCH_BYTES, TRIAL_BATCH_MOST);
+    UWC_TRY(t->kept != NULL ? open_kept(s) : UWC_OK);
     UWC_TRY(uwc_exec_create(t->network, s->batch, t->backend, &s->exec));
     return s->quantized == NULL ? UWC_OK : uwc_exec_create(s->quantized, s->batch, t->backend, &s->run_quantized);
 }
@@ -85,33 +98,75 @@ static uwc_status run_network(uwc_exec *exec, const uwc_graph *graph, const uwc_
     return uwc_exec_run(exec, batch->shape.dim[0], graph->input, &batch, 1, &output, 1, logits);
 }
 
-static uwc_status count_batch(trial_state *s, uwc_reader *reader, int64_t first, uwc_score *score) {
-    const uwc_trial *t = s->trial;
-    const uwc_tensor *batch, *logits, *quantized = NULL;
-    int64_t label[TRIAL_BATCH_MOST];
-    UWC_TRY(uwc_reader_next(reader, &batch));
-    UWC_TRY(run_network(s->exec, t->network, batch, &logits));
-    if (s->quantized != NULL) {
-        UWC_TRY(run_network(s->run_quantized, s->quantized, batch, &quantized));
+/* One shard on its way. */
+typedef struct trial_shard {
+    int number;
+    int64_t first; /* image */
+    uwc_reader *reader;
+    bool known;               /* the float logits are kept */
+    uwc_cache_writer *writer; /* else they are written here; NULL: not kept */
+} trial_shard;
+
+/* The float logits of a batch `at` images behind the beginning of its shard: kept ones in *own, to be destroyed, or new ones. */
+static uwc_status find_logits(const trial_state *s, const trial_shard *shard, int64_t at, const uwc_tensor *batch, uwc_tensor **own,
+                              const uwc_tensor **logits) {
+    const uwc_graph *network = s->trial->network;
+    *own = NULL;
+    if (shard->known) {
+        UWC_TRY(uwc_tensor_activation(uwc_shape_batch(network->value[uwc_graph_logits(network)].shape, batch->shape.dim[0]), own));
+        *logits = *own;
+        return uwc_cache_read(s->kept, s->key, shard->number, at, *own);
     }
-    for (int64_t i = 0; i < batch->shape.dim[0]; i++) {
-        label[i] = uwc_dataset_has_labels(s->data) ? uwc_dataset_label(s->data, first + i) : -1;
-    }
-    return uwc_score_count(score, logits, quantized, label);
+    UWC_TRY(run_network(s->exec, network, batch, logits));
+    return shard->writer == NULL ? UWC_OK : uwc_cache_writer_append(shard->writer, *logits);
 }
 
-static uwc_status count_shard(trial_state *s, uwc_hand *hand, int shard, uwc_score *score) {
-    int64_t first, count;
-    uwc_reader *reader = NULL;
-    uwc_shard_range(uwc_dataset_images(s->data), shard, &first, &count);
-    uwc_status st = open_reader(s, shard, &reader);
+static uwc_status count_batch(const trial_state *s, const trial_shard *shard, int64_t at, uwc_score *score) {
+    const uwc_tensor *batch, *logits, *quantized = NULL;
+    uwc_tensor *own;
+    int64_t label[TRIAL_BATCH_MOST];
+    UWC_TRY(uwc_reader_next(shard->reader, &batch));
+    uwc_status st = find_logits(s, shard, at, batch, &own, &logits);
+    if (st == UWC_OK && s->quantized != NULL) {
+        st = run_network(s->run_quantized, s->quantized, batch, &quantized);
+    }
+    for (int64_t i = 0; i < batch->shape.dim[0]; i++) {
+        label[i] = uwc_dataset_has_labels(s->data) ? uwc_dataset_label(s->data, shard->first + at + i) : -1;
+    }
+    if (st == UWC_OK) {
+        st = uwc_score_count(score, logits, quantized, label);
+    }
+    uwc_tensor_destroy(&own);
+    return st;
+}
+
+static uwc_status open_shard(const trial_state *s, int64_t count, trial_shard *shard) {
+    const uwc_graph *network = s->trial->network;
+    UWC_TRY(open_reader(s, shard->number, &shard->reader));
+    shard->known = s->kept != NULL && uwc_cache_has(s->kept, s->key, shard->number);
+    if (s->kept == NULL || shard->known || count == 0) {
+        return UWC_OK;
+    }
+    const uwc_shape logits = network->value[uwc_graph_logits(network)].shape;
+    return uwc_cache_writer_open(s->kept, s->key, shard->number, logits, count, &shard->writer);
+}
+
+static uwc_status count_shard(const trial_state *s, uwc_hand *hand, int number, uwc_score *score) {
+    int64_t count;
+    trial_shard shard = {.number = number};
+    uwc_shard_range(uwc_dataset_images(s->data), number, &shard.first, &count);
+    uwc_status st = open_shard(s, count, &shard);
     for (int64_t at = 0; at < count && st == UWC_OK; at += s->batch) { /* the spans of the reader */
         st = uwc_sched__hand_poll(hand);
         if (st == UWC_OK) {
-            st = count_batch(s, reader, first + at, score);
+            st = count_batch(s, &shard, at, score);
         }
     }
-    uwc_reader_close(&reader);
+    if (st == UWC_OK && shard.writer != NULL) {
+        st = uwc_cache_writer_publish(&shard.writer);
+    }
+    uwc_cache_writer_drop(&shard.writer);
+    uwc_reader_close(&shard.reader);
     return st;
 }
 
@@ -253,6 +308,7 @@ static void close_state(trial_state *s) {
     uwc_exec_destroy(&s->exec);
     uwc_exec_destroy(&s->run_quantized);
     uwc_graph_destroy(&s->received);
+    uwc_cache_close(&s->kept);
     uwc_free(&s->left_out);
 }
 

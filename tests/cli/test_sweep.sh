@@ -20,6 +20,10 @@ head -n 1 s/sweep.csv | grep -q 'quantized.top1' || complain "no accuracy in swe
 [ "$(ls s/cache)" = "$(ls s/cache | head -n 1)" ] || complain "float activations were captured more than once"
 [ -z "$(find s/*/cache -name 'f*')" ] || complain "float activations in the cache of a run"
 expect 0 "$program" run s.yaml -o alone --set quantize.weight_bits=2 --set quantize.activation_bits=8 --set reconstruct.adapt=off -q
+grep '"logit_nmse"\|"agreement"\|"top1"' alone/metrics.json >alone.txt
+grep '"logit_nmse"\|"agreement"\|"top1"' s/weight_bits-2_activation_bits-8_adapt-off/metrics.json >swept.txt
+cmp -s alone.txt swept.txt || complain "other figures than those of a run alone"
+[ -n "$(find s/cache -name 'logits-*')" ] || complain "the float logits are not shared"
 cmp -s alone/model.onnx s/weight_bits-2_activation_bits-8_adapt-off/model.onnx || complain "another model than that of a run alone"
 refuse "s is not empty" sweep s.yaml
 rm -r s/weight_bits-8_activation_bits-8_adapt-off
