@@ -47,6 +47,9 @@ double uwc_comm_patience(const uwc_comm *comm);
  * place. Local. */
 void uwc_comm_loosen(uwc_comm *comm);
 bool uwc_comm_is_loose(const uwc_comm *comm);
+/* Rank 0 of a loose communicator, which works alone while the others wait for an agreement: it lives. To be called now and then; does
+ * something when the patience is over, and nothing elsewhere. Local. */
+uwc_status uwc_comm_pulse(uwc_comm *comm) UWC_MUST_USE;
 /* Takes that back. Errors: COMM (ranks are lost). Collective. */
 uwc_status uwc_comm_tighten(uwc_comm *comm) UWC_MUST_USE;
 /* Rank 0: nothing is sent to a lost rank, nobody waits for it, until it is heard of again. Local. */

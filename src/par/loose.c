@@ -137,6 +137,19 @@ static uwc_status follow(uwc_comm *comm, uwc_status mine) {
     return conclude(comm, &outcome);
 }
 
+/* An outcome of no round: who waits for another one waits anew. */
+uwc_status uwc_comm_pulse(uwc_comm *comm) {
+    const bid nothing = {.round = -1};
+    if (!comm->loose || comm->rank != 0 || uwc_now() - comm->pulse < comm->patience) {
+        return UWC_OK;
+    }
+    comm->pulse = uwc_now();
+    for (int r = 1; r < comm->size; r++) {
+        UWC_TRY(comm->lost[r] ? UWC_OK : uwc_par__post(comm, r, UWC_PAR_TAG_OUTCOME, &nothing, sizeof nothing));
+    }
+    return UWC_OK;
+}
+
 uwc_status uwc_par__agree_loose(uwc_comm *comm, uwc_status mine) {
     comm->round++;
     return comm->rank == 0 ? lead(comm, mine) : follow(comm, mine);

@@ -29,6 +29,7 @@ struct uwc_comm {
     int n_lost;
     bool missing;  /* rank 0 has lost a rank */
     int64_t round; /* of the agreements of a loose communicator */
+    double pulse;  /* when uwc_comm_pulse told the others last */
     uwc_par__parcel *parcel;
     int64_t n_parcels, parcel_capacity;
 };

@@ -7,13 +7,13 @@
 enum { MOST_FRAMES = 10000 }; /* between two looks */
 #define FAREWELL 30.0         /* seconds in which a rank leaves that is told to */
 #define MEETING 0.5           /* seconds in which ranks come together before the first task is given out */
-#define SILENT_PULSES 2.5     /* a rank that has left so many without an answer is lost */
+enum { SILENT_PULSES = 3 };   /* a rank that has left so many without an answer is lost */
 
 /* What rank 0 has of another rank. */
 typedef struct uwc_desk {
     int64_t round; /* of its last assignment */
     double since;  /* of that, or of the beginning */
-    double heard;  /* when a frame of it came */
+    int pulses;    /* since a frame of it came */
     bool gone;     /* said BYE */
 } uwc_desk;
 
@@ -84,7 +84,6 @@ static void lose_team(uwc_farm *farm, int rank) {
 
 /* Busy ranks have their tasks' time, the others answer pulses. */
 static void check_deadlines(uwc_farm *farm, double now) {
-    const double patience = uwc_comm_patience(farm->hand.comm);
     for (int r = 1; r < ranks(farm); r++) {
         uwc_desk *desk = &farm->desk[r];
         uwc_worker_state state = uwc_sched__scheduler_worker(farm->scheduler, r);
@@ -93,7 +92,7 @@ static void check_deadlines(uwc_farm *farm, double now) {
             uwc_log_line(farm->log, UWC_LOG_INFO, "rank %d has worked on %s for more than %.3g s: it goes to another", r,
                          farm->name(farm->hand.self, task), limit_of(farm, task));
             lose_team(farm, r);
-        } else if ((state == UWC_WORKER_ABSENT || state == UWC_WORKER_IDLE) && now - desk->heard > SILENT_PULSES * patience) {
+        } else if ((state == UWC_WORKER_ABSENT || state == UWC_WORKER_IDLE) && desk->pulses > SILENT_PULSES) {
             uwc_log_line(farm->log, UWC_LOG_INFO, "rank %d does not answer", r);
             lose(farm, r, "no rank answers,");
         }
@@ -154,7 +153,7 @@ static uwc_status take_report(uwc_farm *farm, const uwc_frame *frame) {
 
 static uwc_status handle(uwc_farm *farm, const uwc_frame *frame) {
     uwc_desk *desk = &farm->desk[frame->peer];
-    desk->heard = uwc_now();
+    desk->pulses = 0;
     uwc_comm_find(farm->hand.comm, frame->peer);
     switch (frame->kind) {
     case UWC_MESSAGE_HELLO:
@@ -261,6 +260,7 @@ static uwc_status keep_house(uwc_farm *farm) {
         check_deadlines(farm, now);
     }
     for (int r = 1; r < ranks(farm) && now >= farm->pulse; r++) {
+        farm->desk[r].pulses++;
         UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
     }
     farm->pulse = now >= farm->pulse ? now + uwc_comm_patience(farm->hand.comm) : farm->pulse;
@@ -345,7 +345,7 @@ static void await_ranks(uwc_farm *farm, double end) {
 static void lead(uwc_farm *farm) {
     const double start = uwc_now();
     for (int r = 0; r < ranks(farm); r++) {
-        farm->desk[r].since = farm->desk[r].heard = start;
+        farm->desk[r].since = start;
         if (r > 0 && uwc_comm_is_lost(farm->hand.comm, r)) {
             uwc_sched__scheduler_lost(farm->scheduler, r);
         }

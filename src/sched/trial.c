@@ -269,11 +269,19 @@ static uwc_status give_up(void *self, int task, const uwc_error *error) {
     return uwc_error_restore(error);
 }
 
+static uwc_status poll_alone(void *self) {
+    const uwc_trial *t = self;
+    UWC_TRY(uwc_comm_pulse(t->comm));
+    return t->hooks != NULL && t->hooks->poll != NULL ? t->hooks->poll(t->hooks->self) : UWC_OK;
+}
+
 /* All ranks look, where all are known to be there. */
 static uwc_status find_bad(trial_state *s) {
     const uwc_trial *t = s->trial;
-    const uwc_survey survey = {.comm = uwc_comm_is_loose(t->comm) ? NULL : t->comm,
-                               .hooks = t->hooks,
+    const bool loose = uwc_comm_is_loose(t->comm);
+    const uwc_hooks alone = {.self = (void *)(uintptr_t)t, .poll = poll_alone};
+    const uwc_survey survey = {.comm = loose ? NULL : t->comm,
+                               .hooks = loose ? &alone : t->hooks,
                                .data = t->data,
                                .preprocess = t->preprocess,
                                .shape = t->network->value[t->network->input[0]].shape};

@@ -167,6 +167,20 @@ static void given_a_silent_rank_0_expect_the_others_to_give_up_and_the_next_outc
     meet();
 }
 
+/* Longer than a rank waits for rank 0. */
+static void given_rank_0_at_work_when_it_pulses_expect_the_others_to_wait(void **state) {
+    (void)state;
+    meet();
+    uwc_comm_set_patience(comm, 0.1);
+    const double end = uwc_now() + 2.5 * UWC_PAR_LEADER * 0.1;
+    while (uwc_comm_rank(comm) == 0 && uwc_now() < end) {
+        assert_int_equal(uwc_comm_pulse(comm), UWC_OK);
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    }
+    assert_int_equal(uwc_comm_agree(comm, UWC_OK), UWC_OK);
+    uwc_comm_set_patience(comm, LONG);
+}
+
 static void given_all_ranks_there_when_tightened_expect_collective_calls_again(void **state) {
     (void)state;
     int64_t most;
@@ -186,6 +200,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(given_a_silent_rank_when_the_others_agree_expect_it_lost_and_its_late_bid_dropped),
         cmocka_unit_test(given_a_lost_rank_when_its_bid_comes_while_others_are_waited_for_expect_it_found),
         cmocka_unit_test(given_a_silent_rank_0_expect_the_others_to_give_up_and_the_next_outcome_to_be_theirs),
+        cmocka_unit_test(given_rank_0_at_work_when_it_pulses_expect_the_others_to_wait),
         cmocka_unit_test(given_all_ranks_there_when_tightened_expect_collective_calls_again),
     };
     if (uwc_par_start(&argc, &argv, &comm) != UWC_OK) {
