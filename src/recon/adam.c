@@ -4,6 +4,7 @@
 #include <uwc/vector.h>
 
 #include <math.h>
+#include <string.h>
 
 uwc_status uwc_recon__adam_open(int64_t count, uwc_adam *out) {
     *out = (uwc_adam){.count = count};
@@ -14,6 +15,12 @@ uwc_status uwc_recon__adam_open(int64_t count, uwc_adam *out) {
 void uwc_recon__adam_close(uwc_adam *adam) {
     uwc_free(&adam->first);
     uwc_free(&adam->second);
+}
+
+void uwc_recon__adam_forget(uwc_adam *adam) {
+    memset(adam->first, 0, (size_t)adam->count * sizeof *adam->first);
+    memset(adam->second, 0, (size_t)adam->count * sizeof *adam->second);
+    adam->steps = 0;
 }
 
 UWC_VECTOR static void step(float *first, float *second, const float *grad, int64_t count, float rate, float root, float *x) {

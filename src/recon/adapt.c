@@ -27,6 +27,7 @@ typedef struct adapt {
     uwc_tensor **grad; /* [n_outputs] by the outputs */
     parameter *parameter;
     int n_parameters;
+    double rate; /* of the first step, as the options have it or less */
 } adapt;
 
 bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits) {
@@ -101,6 +102,7 @@ static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, ada
     const int64_t images = uwc_recon__adapt_images(options, p->batch);
     a->paths = p;
     a->options = options;
+    a->rate = options->adapt.rate;
     a->parts = (options->adapt.batch + images - 1) / images;
     UWC_TRY(uwc_recon__minibatch_open(p, images, &a->batch));
     UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
@@ -167,7 +169,7 @@ static uwc_status differentiate(adapt *a, int64_t step, int64_t part) {
 
 static uwc_status descend(adapt *a, int step) {
     const uwc_adapt_options *o = &a->options->adapt;
-    const double pi = 3.14159265358979323846, rate = o->rate * 0.5 * (1 + cos(pi * step / o->steps));
+    const double pi = 3.14159265358979323846, rate = a->rate * 0.5 * (1 + cos(pi * step / o->steps));
     for (int64_t part = 0; part < a->parts; part++) {
         UWC_TRY(differentiate(a, step, part));
     }
@@ -191,19 +193,31 @@ static void copy_parameters(const adapt *a, bool to_best) {
     take_steps(a);
 }
 
+/* The rate was too high: on from the best state, with half of it. */
+static void go_back(adapt *a) {
+    copy_parameters(a, false);
+    a->rate /= 2;
+    for (int i = 0; i < a->n_parameters; i++) {
+        uwc_recon__adam_forget(&a->parameter[i].adam);
+    }
+}
+
 static uwc_status run(adapt *a, bool *better) {
     const int steps = a->options->adapt.steps, every = (steps + JUDGEMENTS - 1) / JUDGEMENTS;
     double best, error;
     UWC_TRY(judge(a, &best));
     for (int step = 0; step < steps; step++) {
         UWC_TRY(descend(a, step));
-        if ((step + 1) % every == 0 || step + 1 == steps) {
-            UWC_TRY(judge(a, &error));
-            if (error < best) {
-                best = error;
-                *better = true;
-                copy_parameters(a, true);
-            }
+        if ((step + 1) % every != 0 && step + 1 < steps) {
+            continue;
+        }
+        UWC_TRY(judge(a, &error));
+        if (error < best) {
+            best = error;
+            *better = true;
+            copy_parameters(a, true);
+        } else {
+            go_back(a);
         }
     }
     copy_parameters(a, false);

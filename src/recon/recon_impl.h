@@ -313,6 +313,8 @@ typedef struct uwc_adam {
 
 uwc_status uwc_recon__adam_open(int64_t count, uwc_adam *out) UWC_MUST_USE;
 void uwc_recon__adam_close(uwc_adam *adam);
+/* As if no step had been done. */
+void uwc_recon__adam_forget(uwc_adam *adam);
 /* Moves x [count] against its gradient, each element by about `rate`. */
 void uwc_recon__adam_step(uwc_adam *adam, const float *grad, double rate, float *x);
 

@@ -28,6 +28,25 @@ static void steps_are_those_of_the_definition(void **state) {
     uwc_recon__adam_close(&adam);
 }
 
+static void forgetting_is_a_new_beginning(void **state) {
+    (void)state;
+    const float one[2] = {3, -0.5F}, other[2] = {-1, 2};
+    float x[2] = {0}, wanted[2] = {0};
+    uwc_adam used, fresh;
+    must(uwc_recon__adam_open(2, &used));
+    must(uwc_recon__adam_open(2, &fresh));
+    uwc_recon__adam_step(&used, one, 0.1, x);
+    uwc_recon__adam_forget(&used);
+    x[0] = x[1] = 0;
+    for (int step = 0; step < 3; step++) {
+        uwc_recon__adam_step(&used, step % 2 == 0 ? other : one, 0.1, x);
+        uwc_recon__adam_step(&fresh, step % 2 == 0 ? other : one, 0.1, wanted);
+    }
+    assert_memory_equal(x, wanted, sizeof x);
+    uwc_recon__adam_close(&used);
+    uwc_recon__adam_close(&fresh);
+}
+
 /* Axes of very different curvature are descended alike. */
 static void bowls_are_descended(void **state) {
     (void)state;
@@ -45,6 +64,7 @@ static void bowls_are_descended(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_are_those_of_the_definition),
+        cmocka_unit_test(forgetting_is_a_new_beginning),
         cmocka_unit_test(bowls_are_descended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

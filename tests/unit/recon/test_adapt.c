@@ -79,10 +79,10 @@ static void held_out_images_come_closer(void **state) {
     }
 }
 
-/* Wild steps end up worse than nothing, and nothing is what stays. */
+/* A few wild steps end up worse than nothing, and nothing is what stays. */
 static void what_is_worse_is_undone(void **state) {
     (void)state;
-    const uwc_recon_options options = adapting(9, 0.9);
+    const uwc_recon_options options = adapting(2, 0.9);
     bench b;
     bool better = true;
     open_bench(inverted_unit, &options, &b);
@@ -98,6 +98,21 @@ static void what_is_worse_is_undone(void **state) {
         }
     }
     uwc_graph_destroy(&before);
+    close_bench(&b);
+}
+
+/* A rate that is much too high falls by half until it is not. */
+static void high_rates_fall(void **state) {
+    (void)state;
+    const uwc_recon_options options = adapting(160, 0.3);
+    bench b;
+    bool better;
+    open_bench(inverted_unit, &options, &b);
+    const double before = held_out_error(&b);
+    must(uwc_recon__adapt(&b.paths, &options, &better));
+    print_message("%g before, %g after\n", before, held_out_error(&b));
+    assert_true(better);
+    assert_true(held_out_error(&b) < 0.97 * before);
     close_bench(&b);
 }
 
@@ -211,6 +226,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held_out_images_come_closer),
         cmocka_unit_test(what_is_worse_is_undone),
+        cmocka_unit_test(high_rates_fall),
         cmocka_unit_test(what_is_settled_stays),
         cmocka_unit_test(rounding_gains_by_it),
         cmocka_unit_test(small_batches_do_as_well),

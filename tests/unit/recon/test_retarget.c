@@ -184,7 +184,7 @@ static double *inverse_without(const samples *own, int64_t group, int held, doub
 
 /* Sum of squares over what is held out in turn. */
 static double held_out_error(const samples *own, double part) {
-    const int64_t order = own->n + 1, step = (own->rows + 127) / 128;
+    const int64_t order = own->n + 1, step = (own->rows + 63) / 64;
     double *w = new_doubles(order), sum = 0;
     for (int held = 0; held < UWC_FOLDS; held++) {
         for (int64_t group = 0; group < own->groups && own->each[held] > 0; group++) {
