@@ -51,7 +51,7 @@ static const uwc_option table[] = {
     {"reconstruct.adapt.when", CHOICE("auto|always|off"), .fallback = "auto", SWEPT,
      .help = "a unit's float weights and activation steps descend on its output error before its layers are rounded; auto: where "
              "weights have less than 4 bits or activations less than 8 (`adapt: off` is short for `adapt: {when: off}`)"},
-    {"reconstruct.adapt.steps", INTEGER(1, 1e6), .fallback = "240", SWEPT, .help = "steps of that descent"},
+    {"reconstruct.adapt.steps", INTEGER(1, 1e6), .fallback = "480", SWEPT, .help = "steps of that descent"},
     {"reconstruct.adapt.batch", INTEGER(1, 1024), .fallback = "16", SWEPT, .help = "images of a step"},
     {"reconstruct.adapt.rate", REAL(0, 1), .fallback = "0.0025", SWEPT,
      .help = "how far a parameter moves in the first step, as a part of its size; falls to 0 as a cosine"},
