@@ -6,7 +6,7 @@
 
 /* A message on its way through this member: two, so that one is received while the other is taken. */
 enum { LANES = 2 };
-#define SLICE ((size_t)1 << 20) /* longest message: what is held in memory, and the pace of a tree */
+#define SLICE ((size_t)256 << 10) /* longest message: what is held in memory, and the pace of a tree */
 
 struct uwc_team {
     uwc_comm *comm; /* borrowed; NULL: this process alone */
