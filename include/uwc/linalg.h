@@ -22,14 +22,18 @@ void uwc_dgemm(int64_t m, int64_t n, int64_t k, double alpha, const double *a, c
 
 /* ---- symmetric matrices spread over a team ------------------------------------------------------------------------------------------ */
 
-/* The members of a team, in the order of their ranks. */
+/* The members of a team, in their order. */
 typedef struct uwc_grid uwc_grid;
-/* `team` is borrowed and outlives the grid; NULL: this process alone, which needs no MPI. Collective over the team. */
-uwc_status uwc_grid_create(uwc_comm *team, uwc_grid **out) UWC_MUST_USE;
+/* `team` is borrowed and outlives the grid. Local. */
+uwc_status uwc_grid_create(uwc_team *team, uwc_grid **out) UWC_MUST_USE;
+/* This process alone, which needs no MPI; `poll` (may be NULL) as in uwc_team_watch. Local. */
+uwc_status uwc_grid_create_alone(uwc_status (*poll)(void *self), void *self, uwc_grid **out) UWC_MUST_USE;
 void uwc_grid_destroy(uwc_grid **grid);
 int uwc_grid_member(const uwc_grid *grid);
 int uwc_grid_members(const uwc_grid *grid);
-/* As uwc_comm_agree, uwc_comm_max and uwc_comm_broadcast. Collective. */
+/* As uwc_team_poll, uwc_team_agree, uwc_team_max and uwc_team_broadcast. All collective functions below call it for every panel, so that a
+ * long one can be ended, alone too. Collective but for the first. */
+uwc_status uwc_grid_poll(const uwc_grid *grid) UWC_MUST_USE;
 uwc_status uwc_grid_agree(const uwc_grid *grid, uwc_status mine) UWC_MUST_USE;
 uwc_status uwc_grid_max(const uwc_grid *grid, int64_t mine, int64_t *out) UWC_MUST_USE;
 uwc_status uwc_grid_broadcast(const uwc_grid *grid, int root, void *data, size_t bytes) UWC_MUST_USE;
@@ -59,8 +63,8 @@ uwc_status uwc_spread_subtract(const uwc_spread *spread, const double *diagonal,
 uwc_status uwc_spread_lift(const uwc_spread *spread, double scale, const double *mean, const double *diagonal) UWC_MUST_USE;
 /* In place: the triangle of a symmetric M becomes R with M = R^T R. Errors: MATH (not positive definite). Collective. */
 uwc_status uwc_spread_factor(const uwc_spread *spread) UWC_MUST_USE;
-/* The same by ScaLAPACK's p?potrf, whose last digits depend on the members' number. Errors: as above; STATE (MPI is not started).
- * Collective. */
+/* The same by ScaLAPACK's p?potrf, whose last digits depend on the members' number, in a communicator of MPI: a member that dies in it
+ * leaves the others waiting for ever, whatever poll says. Errors: as above; STATE (MPI is not started). Collective. */
 uwc_status uwc_spread_factor_scalapack(const uwc_spread *spread) UWC_MUST_USE;
 /* In place: each row x of this member's [rows, n] becomes x (R^T R)^-1. Collective. */
 uwc_status uwc_spread_solve(const uwc_spread *spread, int64_t rows, double *x) UWC_MUST_USE;

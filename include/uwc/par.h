@@ -64,10 +64,32 @@ int uwc_comm_lost(const uwc_comm *comm);
 uwc_status uwc_comm_swap(uwc_comm *comm, int peer, int round, const double *mine, double *theirs, int64_t count,
                          uwc_status (*poll)(void *self), void *self) UWC_MUST_USE;
 
-/* A communicator of the n ranks that are listed, in that order; the others need not know. It is a tight one: a member that dies in a
- * collective call on it leaves the others waiting. `round` tells simultaneous teams of the same ranks apart. Collective over the team. */
-uwc_status uwc_comm_team_open(const uwc_comm *comm, const int *rank, int n, int round, uwc_comm **out) UWC_MUST_USE;
-void uwc_comm_team_close(uwc_comm **team);
+/* ---- teams ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Some of the ranks, which do the same together; the others need not know. Messages go from member to member, and no call of MPI involves
+ * them all: a member that dies in a collective call leaves the others waiting until their `poll` ends the wait, with its status. A team
+ * is of no more use after such an end. */
+typedef struct uwc_team uwc_team;
+/* Of the n ranks that are listed (NULL: 0 to n - 1), this one among them, in that order; `comm` is borrowed and outlives the team. `round`
+ * is the same on all members and tells teams of the same ranks apart. Without `comm`: this process alone, which needs no MPI. Errors: ARG.
+ * Local. */
+uwc_status uwc_team_create(uwc_comm *comm, const int *rank, int n, int round, uwc_team **out) UWC_MUST_USE;
+void uwc_team_destroy(uwc_team **team);
+/* `poll` (may be NULL) is called by each call below and now and then while it waits; another status than OK ends the call with it. A wait
+ * also ends, with COMM, after `limit` seconds (< 0: never). Local. */
+void uwc_team_watch(uwc_team *team, uwc_status (*poll)(void *self), void *self, double limit);
+/* Calls it. Local. */
+uwc_status uwc_team_poll(const uwc_team *team) UWC_MUST_USE;
+int uwc_team_member(const uwc_team *team);
+int uwc_team_members(const uwc_team *team);
+/* As uwc_comm_agree, uwc_comm_max and uwc_comm_broadcast, over the members; `root` is one of them. Collective over the team. */
+uwc_status uwc_team_agree(uwc_team *team, uwc_status mine) UWC_MUST_USE;
+uwc_status uwc_team_max(uwc_team *team, int64_t mine, int64_t *out) UWC_MUST_USE;
+uwc_status uwc_team_broadcast(uwc_team *team, int root, void *data, size_t bytes) UWC_MUST_USE;
+/* As uwc_comm_swap, with another member. Local (both members). */
+uwc_status uwc_team_swap(uwc_team *team, int member, const double *mine, double *theirs, int64_t count) UWC_MUST_USE;
+
+/* ---- frames ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Typed frames between two ranks: `kind` is the caller's, the payload any length (pieces below 2 GiB). */
 typedef struct uwc_frame {

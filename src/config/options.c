@@ -77,7 +77,8 @@ static const uwc_option table[] = {
     {"run.distribute_above", INTEGER(0, 1e9), .fallback = "8192", SWEPT,
      .help = "layers with more inputs are spread over the ranks of a team and solved in panels; 0: none"},
     {"run.factor", CHOICE("panels|scalapack"), .fallback = "panels", SWEPT,
-     .help = "how these layers' matrices are factored: with the same bytes on any number of ranks, or by ScaLAPACK, without"},
+     .help = "how these layers' matrices are factored: with the same bytes on any number of ranks, or by ScaLAPACK, without, where a "
+             "rank's death needs --resume"},
     {"run.team", CHOICE("auto|1|2|4|8|16"), .fallback = "auto",
      .help = "ranks that share the samples of one unit; auto: as many as have nothing else to do, where it pays"},
     {"run.unit_deadline", REAL(0, 1e9), .fallback = "0",

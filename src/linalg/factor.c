@@ -64,12 +64,13 @@ uwc_status uwc_spread_factor(const uwc_spread *spread) {
     return st;
 }
 
-/* A grid of the team's processes, or of this one alone. */
-static uwc_status open_context(const uwc_grid *grid, int *handle, int *context) {
+/* A grid of the team's processes. */
+static uwc_status open_context(const uwc_grid *grid, MPI_Comm *comm, int *handle, int *context) {
     int started = 0;
     MPI_Initialized(&started);
     UWC_CHECK(started, UWC_E_STATE, "ScaLAPACK needs MPI, which is not started");
-    *handle = Csys2blacs_handle(grid->team == NULL ? MPI_COMM_SELF : grid->team->world);
+    UWC_TRY(uwc_par__team_connect(grid->team, comm));
+    *handle = Csys2blacs_handle(*comm);
     *context = *handle;
     Cblacs_gridinit(context, "R", 1, grid->members);
     return UWC_OK;
@@ -78,12 +79,14 @@ static uwc_status open_context(const uwc_grid *grid, int *handle, int *context) 
 uwc_status uwc_spread_factor_scalapack(const uwc_spread *spread) {
     const int n = (int)spread->n, one = 1;
     int handle = 0, context = 0, info = 0;
-    UWC_TRY(open_context(spread->grid, &handle, &context));
+    MPI_Comm comm;
+    UWC_TRY(open_context(spread->grid, &comm, &handle, &context));
     const int description[] = {1, context, n, n, UWC_PANEL, UWC_PANEL, 0, 0, n}; /* dense, block-cyclic from the first process on */
     uwc_linalg__one_thread();
     pdpotrf_("L", &n, spread->data, &one, &one, description, &info, 1);
     Cblacs_gridexit(context);
     Cfree_blacs_system_handle(handle);
+    MPI_Comm_free(&comm);
     uwc_status st = UWC_OK;
     for (int64_t k = 0; k < uwc_spread_panels(spread) && info == 0 && st == UWC_OK; k++) {
         const double *rows = uwc_spread_rows(spread, k);

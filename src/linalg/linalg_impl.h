@@ -5,7 +5,8 @@
 #include <uwc/linalg.h>
 
 struct uwc_grid {
-    uwc_comm *team; /* borrowed; NULL: alone */
+    uwc_team *team;
+    bool owned; /* the team: of this process alone */
     int member, members;
 };
 

@@ -13,9 +13,12 @@
 /* Longest payload of a frame that travels with its header: reports and teams, below what MPI sends at once. */
 enum { UWC_PAR_SHORT = 1024 };
 
-/* A message that its receiver has not taken: request and buffer live on until it does. */
+/* A buffer that is sent to one rank or several, or received into. MPI may still use it when the wait for it is given up: it then lives on
+ * in the communicator. */
+enum { UWC_PAR_RECEIVERS = 16 };
 typedef struct uwc_par__parcel {
-    MPI_Request request;
+    MPI_Request request[UWC_PAR_RECEIVERS];
+    int n;        /* of them under way */
     char *buffer; /* owned */
 } uwc_par__parcel;
 
@@ -50,6 +53,21 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
  * Local. */
 void uwc_par__sleep(long *nanoseconds);
 
+uwc_status uwc_par__parcel_open(size_t bytes, uwc_par__parcel *out) UWC_MUST_USE;
+/* Begins to send the first `bytes` to one more rank. Local. */
+uwc_status uwc_par__parcel_send(const uwc_comm *comm, uwc_par__parcel *parcel, int peer, int tag, size_t bytes) UWC_MUST_USE;
+/* Begins to receive into the buffer, which is not under way. Local. */
+uwc_status uwc_par__parcel_receive(const uwc_comm *comm, uwc_par__parcel *parcel, int peer, int tag, size_t bytes) UWC_MUST_USE;
+/* *done: nothing of it is under way any more. Local. */
+uwc_status uwc_par__parcel_test(uwc_par__parcel *parcel, bool *done) UWC_MUST_USE;
+/* Waits until it is done, at most `patience` seconds (< 0: as long as it takes). `poll` (may be NULL) as in uwc_comm_swap. Errors: those
+ * of `poll`. Local. */
+uwc_status uwc_par__await(uwc_par__parcel *parcel, double patience, uwc_status (*poll)(void *), void *self, bool *done) UWC_MUST_USE;
+/* Frees the buffer, at once or, where it is under way, when it no longer is. Local. */
+void uwc_par__parcel_close(uwc_comm *comm, uwc_par__parcel *parcel);
+/* The same for what is received: MPI is told that nobody wants it any more. Local. */
+void uwc_par__parcel_cancel(uwc_comm *comm, uwc_par__parcel *parcel);
+
 /* How long this rank waits for an answer of `peer`, seconds. Local. */
 double uwc_par__patience(const uwc_comm *comm, int peer);
 /* Sends a copy and does not wait until it is taken. Local. */
@@ -65,6 +83,10 @@ uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t 
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) UWC_MUST_USE;
 uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data, size_t bytes) UWC_MUST_USE;
 
+/* A communicator of the members, to be freed by the caller, for libraries that want one. It knows no `poll`: a member that dies in it
+ * leaves the others waiting for ever. Collective over the team. */
+uwc_status uwc_par__team_connect(uwc_team *team, MPI_Comm *out) UWC_MUST_USE;
+
 /* Tags of the messages on uwc_comm.world. */
 enum {
     UWC_PAR_TAG_HEADER = 1,
@@ -75,7 +97,7 @@ enum {
     UWC_PAR_TAG_OUTCOME,
     UWC_PAR_TAG_SWAP
 };
-/* Swaps have UWC_PAR_SWAPS tags from UWC_PAR_TAG_SWAP on. */
+/* Swaps and teams have UWC_PAR_SWAPS tags from UWC_PAR_TAG_SWAP on. */
 enum { UWC_PAR_SWAPS = 1 << 14 };
 
 #endif

@@ -1,5 +1,5 @@
 /* Waiting without spinning, and messages that their receiver may never take: sends are made from copies, receives into buffers of their
- * own, which outlive a wait that is given up. */
+ * own (parcel.c), which outlive a wait that is given up. */
 #include "par_mpi.h"
 
 #include <string.h>
@@ -39,15 +39,11 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) {
     }
 }
 
-/* Until the request is done. */
-static uwc_status await(MPI_Request *request, const char *what, double patience, uwc_status (*poll)(void *), void *self, bool *done) {
+uwc_status uwc_par__await(uwc_par__parcel *parcel, double patience, uwc_status (*poll)(void *), void *self, bool *done) {
     double end = uwc_now() + patience;
     long delay = 0;
-    *done = false;
     for (;;) {
-        int now = 0;
-        UWC_TRY(uwc_par__check(MPI_Test(request, &now, MPI_STATUS_IGNORE), what));
-        *done = now != 0;
+        UWC_TRY(uwc_par__parcel_test(parcel, done));
         if (*done || (patience >= 0 && uwc_now() > end)) {
             return UWC_OK;
         }
@@ -56,56 +52,24 @@ static uwc_status await(MPI_Request *request, const char *what, double patience,
     }
 }
 
-/* Adopts buffer and request. */
-static uwc_status keep_parcel(uwc_comm *comm, MPI_Request request, char *buffer) {
-    uwc_status st = uwc_grow(&comm->parcel, &comm->parcel_capacity, comm->n_parcels + 1, sizeof *comm->parcel);
-    if (st == UWC_OK) {
-        comm->parcel[comm->n_parcels++] = (uwc_par__parcel){request, buffer};
-    }
-    return st; /* without memory for its entry the buffer stays allocated: MPI may still use it */
-}
-
-void uwc_par__collect(uwc_comm *comm) {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < comm->n_parcels; i++) {
-        int done = 0;
-        if (MPI_Test(&comm->parcel[i].request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done) {
-            uwc_free(&comm->parcel[i].buffer);
-        } else {
-            comm->parcel[kept++] = comm->parcel[i];
-        }
-    }
-    comm->n_parcels = kept;
-}
-
-static uwc_status begin_send(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes, MPI_Request *request, char **buffer) {
-    UWC_TRY(uwc_calloc((int64_t)bytes, 1, buffer));
-    memcpy(*buffer, data, bytes);
-    uwc_status st = uwc_par__check(MPI_Isend(*buffer, (int)bytes, MPI_BYTE, peer, tag, comm->world, request), "send");
+static uwc_status begin_send(const uwc_comm *comm, int peer, int tag, const void *data, size_t bytes, uwc_par__parcel *parcel) {
+    UWC_TRY(uwc_par__parcel_open(bytes, parcel));
+    memcpy(parcel->buffer, data, bytes);
+    uwc_status st = uwc_par__parcel_send(comm, parcel, peer, tag, bytes);
     if (st != UWC_OK) {
-        uwc_free(buffer);
+        uwc_free(&parcel->buffer);
     }
     return st;
 }
 
-/* What a send leaves: its buffer goes, or stays until the message is taken. */
-static uwc_status end_send(uwc_comm *comm, MPI_Request request, char *buffer, bool done) {
-    if (!done) {
-        return keep_parcel(comm, request, buffer);
-    }
-    uwc_free(&buffer);
-    return UWC_OK;
-}
-
 uwc_status uwc_par__post(uwc_comm *comm, int peer, int tag, const void *data, size_t bytes) {
-    MPI_Request request;
-    char *buffer;
-    int done = 0;
+    uwc_par__parcel parcel;
+    bool taken;
     uwc_par__collect(comm);
-    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &request, &buffer));
-    uwc_status st = uwc_par__check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "send");
-    uwc_status left = end_send(comm, request, buffer, done != 0);
-    return st == UWC_OK ? left : st;
+    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &parcel));
+    uwc_status st = uwc_par__parcel_test(&parcel, &taken);
+    uwc_par__parcel_close(comm, &parcel);
+    return st;
 }
 
 double uwc_par__patience(const uwc_comm *comm, int peer) {
@@ -113,15 +77,12 @@ double uwc_par__patience(const uwc_comm *comm, int peer) {
 }
 
 static uwc_status send_piece(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
-    MPI_Request request;
-    char *buffer;
-    bool done;
-    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &request, &buffer));
-    uwc_status st = await(&request, "send", uwc_par__patience(comm, peer), NULL, NULL, &done);
-    bool taken = done;
-    uwc_status left = end_send(comm, request, buffer, done);
+    uwc_par__parcel parcel;
+    bool taken;
+    UWC_TRY(begin_send(comm, peer, tag, data, bytes, &parcel));
+    uwc_status st = uwc_par__await(&parcel, uwc_par__patience(comm, peer), NULL, NULL, &taken);
+    uwc_par__parcel_close(comm, &parcel);
     UWC_TRY(st);
-    UWC_TRY(left);
     if (!taken) {
         uwc_comm_lose(comm, peer);
         return uwc_error_set(UWC_E_COMM, "rank %d takes no data for %g s", peer, uwc_par__patience(comm, peer));
@@ -132,28 +93,23 @@ static uwc_status send_piece(uwc_comm *comm, int peer, int tag, const char *data
 /* A receive that is given up may have begun: its buffer then stays. */
 uwc_status uwc_par__fetch(uwc_comm *comm, int peer, int tag, void *data, size_t bytes, double patience, uwc_status (*poll)(void *),
                           void *self) {
-    MPI_Request request;
-    char *buffer;
+    uwc_par__parcel parcel;
     bool done = false;
-    UWC_TRY(uwc_calloc((int64_t)bytes, 1, &buffer));
-    uwc_status st = uwc_par__check(MPI_Irecv(buffer, (int)bytes, MPI_BYTE, peer, tag, comm->world, &request), "receive");
-    if (st != UWC_OK) {
-        uwc_free(&buffer);
-        return st;
+    UWC_TRY(uwc_par__parcel_open(bytes, &parcel));
+    uwc_status st = uwc_par__parcel_receive(comm, &parcel, peer, tag, bytes);
+    if (st == UWC_OK) {
+        st = uwc_par__await(&parcel, patience, poll, self, &done);
     }
-    st = await(&request, "receive", patience, poll, self, &done);
     if (done) {
-        memcpy(data, buffer, bytes);
-        uwc_free(&buffer);
-        return st;
+        memcpy(data, parcel.buffer, bytes);
     }
-    MPI_Cancel(&request);
-    uwc_status left = keep_parcel(comm, request, buffer);
-    uwc_par__collect(comm);
+    uwc_par__parcel_cancel(comm, &parcel);
     UWC_TRY(st);
-    UWC_TRY(left);
-    uwc_comm_lose(comm, peer);
-    return uwc_error_set(UWC_E_COMM, "rank %d is silent for %g s", peer, patience);
+    if (!done) {
+        uwc_comm_lose(comm, peer);
+        return uwc_error_set(UWC_E_COMM, "rank %d is silent for %g s", peer, patience);
+    }
+    return UWC_OK;
 }
 
 uwc_status uwc_par__send_pieces(uwc_comm *comm, int peer, int tag, const char *data, size_t bytes) {
@@ -178,16 +134,15 @@ uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data
 
 static uwc_status swap_piece(uwc_comm *comm, int peer, int tag, const double *mine, double *theirs, size_t bytes,
                              uwc_status (*poll)(void *), void *self) {
-    MPI_Request request;
-    char *buffer;
-    bool done = false;
-    UWC_TRY(begin_send(comm, peer, tag, mine, bytes, &request, &buffer));
+    uwc_par__parcel parcel;
+    bool done;
+    UWC_TRY(begin_send(comm, peer, tag, mine, bytes, &parcel));
     uwc_status st = uwc_par__fetch(comm, peer, tag, theirs, bytes, -1, poll, self);
     if (st == UWC_OK) {
-        st = await(&request, "swap", -1, poll, self, &done);
+        st = uwc_par__await(&parcel, -1, poll, self, &done);
     }
-    uwc_status left = end_send(comm, request, buffer, done);
-    return st == UWC_OK ? left : st;
+    uwc_par__parcel_close(comm, &parcel);
+    return st;
 }
 
 uwc_status uwc_comm_swap(uwc_comm *comm, int peer, int round, const double *mine, double *theirs, int64_t count,

@@ -60,7 +60,7 @@ static uwc_status open_rows(uwc_large *l) {
 uwc_status uwc_recon__large_open(const uwc_geometry *g, const uwc_recon_options *options, const uwc_stream *stream, uwc_large *l) {
     *l = (uwc_large){.options = options, .stream = stream, .grid = stream->team, .geometry = *g, .n = g->cols, .rows = g->rows};
     if (stream->members <= 1) {
-        UWC_TRY(uwc_grid_create(NULL, &l->alone));
+        UWC_TRY(uwc_grid_create_alone(stream->poll, stream->self, &l->alone));
         l->grid = l->alone;
     }
     UWC_CHECK(l->grid != NULL && uwc_grid_members(l->grid) == (stream->members > 1 ? stream->members : 1), UWC_E_ARG,

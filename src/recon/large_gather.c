@@ -213,6 +213,7 @@ static uwc_status add_products(const steps *s, int64_t products, int64_t count) 
     int64_t failed = 0;
     for (int64_t base = 0; base < products; base += AT_ONCE) {
         const int64_t now = smaller(AT_ONCE, products - base);
+        UWC_TRY(uwc_grid_poll(s->large->grid));
 #pragma omp parallel for schedule(dynamic, 1) reduction(+ : failed)
         for (int64_t k = 0; k < now; k++) {
             failed += run_product(s, &s->list[base + k], count, s->results + k * UWC_PANEL * WIDE) != UWC_OK;

@@ -11,10 +11,10 @@
 
 typedef enum uwc_message {
     UWC_MESSAGE_HELLO = 1, /* to 0: ready; arg = round of the last task, 0: none */
-    UWC_MESSAGE_TASK,      /* from 0: arg = task, round, member + 256 members, number of frames that follow; payload of a team: uwc_team */
-    UWC_MESSAGE_CANCEL,    /* from 0: arg = round */
-    UWC_MESSAGE_PULSE,     /* from 0: it lives; who has no task answers with HELLO */
-    UWC_MESSAGE_SETUP,     /* from 0: arg = what; payload = what a task needs beside files */
+    UWC_MESSAGE_TASK,   /* from 0: arg = task, round, member + 256 members, number of frames that follow; payload of a team: uwc_roster */
+    UWC_MESSAGE_CANCEL, /* from 0: arg = round */
+    UWC_MESSAGE_PULSE,  /* from 0: it lives; who has no task answers with HELLO */
+    UWC_MESSAGE_SETUP,  /* from 0: arg = what; payload = what a task needs beside files */
     UWC_MESSAGE_FILE, /* arg = 2 value + quantized, shard + UWC_SHARDS chain, from, left; payload = bytes [from, ..) of a cache file, `left`
                          are to come */
     UWC_MESSAGE_RESULT, /* to 0: arg = task, round, microseconds; payload = result */
@@ -28,17 +28,17 @@ typedef enum uwc_message {
 uwc_status uwc_sched__tell(uwc_comm *comm, int peer, uwc_message kind, int64_t first, int64_t second) UWC_MUST_USE;
 
 /* Ranks that work on one task together. */
-typedef struct uwc_team {
+typedef struct uwc_roster {
     double limit; /* seconds that a member waits for another */
     int32_t rank[UWC_SHARDS];
-} uwc_team;
+} uwc_roster;
 
 typedef struct uwc_assignment {
     int task;
     int64_t round; /* numbers the assignments of a farm, from 1 */
     int member, members;
-    uwc_team team; /* members > 1 */
-    int64_t files; /* frames that follow */
+    uwc_roster team; /* members > 1 */
+    int64_t files;   /* frames that follow */
 } uwc_assignment;
 
 /* What became of a task. */
@@ -63,9 +63,8 @@ typedef struct uwc_hand {
     bool stopped, cancelled;
 } uwc_hand;
 
-/* As `poll` of a stream (self: the hand): what the coordinator says meanwhile. Errors: INTERRUPTED (stopped, cancelled), those of the
- * hooks.
- */
+/* As `poll` of a stream (self: the hand): what the coordinator says meanwhile. Errors: INTERRUPTED (stopped, cancelled; also at every
+ * further call in this task), those of the hooks. */
 uwc_status uwc_sched__hand_poll(void *hand) UWC_MUST_USE;
 /* The next frame that belongs to the task in work, waited for. Errors: as uwc_sched__hand_poll. */
 uwc_status uwc_sched__hand_receive(uwc_hand *hand, uwc_frame *out) UWC_MUST_USE;

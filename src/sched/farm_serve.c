@@ -52,6 +52,7 @@ static uwc_status receive(uwc_hand *hand, uwc_frame *out) {
 
 uwc_status uwc_sched__hand_poll(void *self) {
     uwc_hand *hand = self;
+    UWC_CHECK(!hand->stopped && !hand->cancelled, UWC_E_INTERRUPTED, "%s by the coordinator", hand->stopped ? "stopped" : "cancelled");
     UWC_TRY(hand->farm != NULL ? uwc_sched__farm_step(hand->farm) : poll_frames(hand));
     return poll_hooks(hand);
 }

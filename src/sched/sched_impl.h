@@ -350,21 +350,12 @@ int uwc_sched__chain_of(const uwc_chains *chains, int task, int *unit);
 /* The part of this rank in solving a unit. Local, or with the other members of the team. */
 uwc_status uwc_sched__solve_task(const uwc_chains *chains, uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out) UWC_MUST_USE;
 
-/* What a member has of its team. */
-typedef struct uwc_team_talk {
-    uwc_hand *hand;
-    const uwc_assignment *assignment;
-    int peer; /* rank that is waited for, and since when */
-    double since;
-    uwc_comm *comm; /* of the members; NULL where no layer is spread over them */
-    uwc_grid *grid;
-} uwc_team_talk;
-/* Makes `stream` that of a member; `spreads`: a layer is spread over the team. To be left again, also after an error. Collective over the
- * team. */
-uwc_status uwc_sched__team_join(uwc_team_talk *talk, bool spreads, uwc_unit_stream *stream) UWC_MUST_USE;
-void uwc_sched__team_leave(uwc_team_talk *talk);
+/* The team of an assignment, of this rank alone too; its waits end when the coordinator says so. To be destroyed by the caller. Local. */
+uwc_status uwc_sched__team_open(uwc_hand *hand, const uwc_assignment *assignment, uwc_team **out) UWC_MUST_USE;
+/* Makes `stream` that of a member; `grid` is of the same team. Local. */
+void uwc_sched__team_join(uwc_team *team, const uwc_grid *grid, uwc_unit_stream *stream);
 /* Returns when all members are here. */
-uwc_status uwc_sched__team_meet(uwc_team_talk *talk) UWC_MUST_USE;
+uwc_status uwc_sched__team_meet(uwc_team *team) UWC_MUST_USE;
 
 /* Rank 0, with other ranks or alone: gives out units until all are done or given up. */
 typedef struct uwc_coordinator uwc_coordinator;

@@ -10,25 +10,27 @@ typedef struct unit_task {
     int chain, unit;
     uwc_hand *hand;
     const uwc_assignment *assignment;
+    uwc_team *team;
 } unit_task;
 
 static uwc_status reconstruct(const unit_task *t, uwc_cache *cache, uwc_unit_result **result) {
     uwc_unit_stream stream;
-    uwc_team_talk talk = {.hand = t->hand, .assignment = t->assignment};
+    uwc_grid *grid = NULL;
     UWC_TRY(uwc_sched__stream_open(t->run->plan, t->unit, cache, &stream));
     stream.poll = uwc_sched__hand_poll;
     stream.poll_self = t->hand;
     const uwc_unit_need *need = &t->run->plan->memory.unit[t->unit];
     uwc_recon_options options = t->run->settings.recon;
     options.batch_bytes = need->batch_bytes;
-    uwc_status st = uwc_sched__team_join(&talk, need->spreads, &stream);
+    uwc_status st = uwc_grid_create(t->team, &grid);
     if (st == UWC_OK) {
+        uwc_sched__team_join(t->team, grid, &stream);
         st = uwc_recon_unit(stream.graph, &options, &stream.stream, result);
     }
     if (st == UWC_OK) {
         st = uwc_sched__stream_finish(&stream);
     }
-    uwc_sched__team_leave(&talk);
+    uwc_grid_destroy(&grid);
     uwc_sched__stream_close(&stream);
     return st;
 }
@@ -95,15 +97,18 @@ uwc_status uwc_sched__solve_task(const uwc_chains *chains, uwc_hand *hand, const
     t.run = chains->run[t.chain];
     bool remote = t.run->settings.message && uwc_comm_rank(hand->comm) != 0;
     uwc_ops_set_threads(t.run->settings.threads);
-    uwc_status st = remote ? solve_with_files(&t, &result) : solve_in_place(&t, &result);
+    uwc_status st = uwc_sched__team_open(hand, assignment, &t.team);
     if (st == UWC_OK) {
-        uwc_team_talk talk = {.hand = hand, .assignment = assignment};
-        st = uwc_sched__team_meet(&talk); /* the outputs of all members are there */
+        st = remote ? solve_with_files(&t, &result) : solve_in_place(&t, &result);
+    }
+    if (st == UWC_OK) {
+        st = uwc_sched__team_meet(t.team); /* the outputs of all members are there */
     }
     if (st == UWC_OK && assignment->member == 0) {
         st = uwc_sched__unit_image(result, &out->image, &out->bytes);
     }
     uwc_unit_result_destroy(&result);
+    uwc_team_destroy(&t.team);
     out->seconds = uwc_now() - start;
     return uwc_error_note(st, "unit %s", t.run->plan->partition->unit[t.unit].name);
 }

@@ -42,9 +42,11 @@ static uwc_status bench(uwc_comm *comm, int64_t n) {
         const char *name;
         uwc_status (*run)(const uwc_spread *spread);
     } way[] = {{"panels", uwc_spread_factor}, {"ScaLAPACK", uwc_spread_factor_scalapack}};
+    uwc_team *team;
     uwc_grid *grid;
     uwc_spread *spread;
-    UWC_TRY(uwc_grid_create(comm, &grid));
+    UWC_TRY(uwc_team_create(comm, NULL, uwc_comm_size(comm), 0, &team));
+    UWC_TRY(uwc_grid_create(team, &grid));
     UWC_TRY(uwc_spread_create(grid, n, &spread));
     for (int k = 0; k < 2; k++) {
         uint64_t hash;
@@ -61,6 +63,7 @@ static uwc_status bench(uwc_comm *comm, int64_t n) {
     }
     uwc_spread_destroy(&spread);
     uwc_grid_destroy(&grid);
+    uwc_team_destroy(&team);
     return UWC_OK;
 }
 

@@ -128,12 +128,14 @@ static uwc_status bench(uwc_comm *comm, int64_t inputs, int64_t outputs, int64_t
         .method = UWC_METHOD_SECOND_ORDER, .ridge = ridge, .damp = 0.05, .batch_bytes = 64 << 20, .distribute_above = 1};
     samples own = {.comm = comm, .inputs = inputs};
     uwc_graph *layer = NULL;
+    uwc_team *team = NULL;
     uwc_grid *grid = NULL;
     uwc_unit_result *result = NULL;
     uwc_status st;
     UWC_TRY_GOTO(st, make_layer(inputs, outputs, bits, &layer), done);
     UWC_TRY_GOTO(st, make_patterns(&own), done);
-    UWC_TRY_GOTO(st, uwc_grid_create(comm, &grid), done);
+    UWC_TRY_GOTO(st, uwc_team_create(comm, NULL, uwc_comm_size(comm), 0, &team), done);
+    UWC_TRY_GOTO(st, uwc_grid_create(team, &grid), done);
     const uwc_stream stream = {.self = &own,
                                .images = images,
                                .read = read_images,
@@ -156,6 +158,7 @@ static uwc_status bench(uwc_comm *comm, int64_t inputs, int64_t outputs, int64_t
 done:
     uwc_unit_result_destroy(&result);
     uwc_grid_destroy(&grid);
+    uwc_team_destroy(&team);
     uwc_graph_destroy(&layer);
     uwc_free(&own.pattern);
     return st;

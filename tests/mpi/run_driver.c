@@ -4,6 +4,7 @@
  *   run_driver PHASE OUT
  *   run_driver evaluate-model INPUTS MODEL
  * Options: fail=STATUS@RANK:CALL:TIMES  the poll of RANK returns STATUS at its CALL-th call in the troubled phase, so many times
+ *          die=RANK:CALL                RANK is killed (SIGKILL) at that call
  *          slow=SECONDS                 every poll of that phase takes so long
  *          when=PHASE                   the troubled phase, default solve
  *          file-limit=BYTES             the system refuses larger files
@@ -154,7 +155,7 @@ static uwc_status make(const char *folder, uint64_t seed) {
 typedef struct trouble {
     int rank;
     uwc_phase phase, when; /* the present phase and the troubled one */
-    int fail_rank, fail_call, fail_times, calls;
+    int fail_rank, fail_call, fail_times, calls, die_rank, die_call;
     uwc_status fail_status;
     double slow;
 } trouble;
@@ -168,6 +169,9 @@ static uwc_status poll(void *self) {
         nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * t->slow)}, NULL);
     }
     t->calls++;
+    if (t->rank == t->die_rank && t->calls == t->die_call) {
+        raise(SIGKILL);
+    }
     if (t->rank == t->fail_rank && t->calls >= t->fail_call && t->fail_times > 0) {
         t->fail_times--;
         return uwc_error_set(t->fail_status, "as ordered");
@@ -215,6 +219,8 @@ static uwc_status take_option(trouble *t, const char *text, bool *taken) {
         UWC_CHECK(at != NULL && parse_status(text + 5, (size_t)(at - text) - 5, &t->fail_status) &&
                       sscanf(at, "@%d:%d:%d", &t->fail_rank, &t->fail_call, &t->fail_times) == 3,
                   UWC_E_ARG, "%s", text);
+    } else if (strncmp(text, "die=", 4) == 0) {
+        UWC_CHECK(sscanf(text, "die=%d:%d", &t->die_rank, &t->die_call) == 2, UWC_E_ARG, "%s", text);
     } else if (strncmp(text, "slow=", 5) == 0) {
         t->slow = strtod(text + 5, NULL);
     } else if (strncmp(text, "when=", 5) == 0) {
@@ -327,7 +333,7 @@ int main(int argc, char **argv) {
     uwc_comm *comm;
     uwc_status st = uwc_par_start(&argc, &argv, &comm);
     if (st == UWC_OK) {
-        trouble t = {.rank = uwc_comm_rank(comm), .when = UWC_PHASE_SOLVE, .fail_rank = -1};
+        trouble t = {.rank = uwc_comm_rank(comm), .when = UWC_PHASE_SOLVE, .fail_rank = -1, .die_rank = -1};
         const char *command = argc > 1 ? argv[1] : "";
         st = strcmp(command, "make") == 0 && argc > 2 ? make(argv[2], argc > 3 ? strtoull(argv[3], NULL, 10) : 1)
              : strcmp(command, "run") == 0            ? command_run(comm, &t, argc - 2, argv + 2)

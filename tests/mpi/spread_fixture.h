@@ -15,7 +15,8 @@
 
 #include "support/expect.h"
 
-static uwc_comm *comm; /* one per process: MPI starts once */
+static uwc_comm *comm;     /* one per process: MPI starts once */
+static uwc_team *everyone; /* its ranks */
 
 /* Orders around the height of a panel, and more panels than ranks. */
 static const int64_t orders[] = {1, 5, 127, 128, 129, 300, 777};
@@ -64,7 +65,9 @@ static inline int run_with_mpi(int argc, char **argv, const struct CMUnitTest *t
     if (uwc_par_start(&argc, &argv, &comm) != UWC_OK) {
         return 1;
     }
+    expect_ok(uwc_team_create(comm, NULL, uwc_comm_size(comm), 1, &everyone));
     int failed = _cmocka_run_group_tests("tests", tests, n, NULL, NULL);
+    uwc_team_destroy(&everyone);
     uwc_par_stop(&comm);
     return failed != 0;
 }

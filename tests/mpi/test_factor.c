@@ -22,7 +22,7 @@ static void check_factor(const uwc_spread *spread, int64_t n, const double *l) {
 
 static void check(factor_function factor) {
     uwc_grid *grid;
-    expect_ok(uwc_grid_create(comm, &grid));
+    expect_ok(uwc_grid_create(everyone, &grid));
     for (int o = 0; o < ORDERS; o++) {
         const int64_t n = orders[o];
         uwc_spread *spread;
@@ -50,8 +50,8 @@ static void given_any_order_when_factored_by_scalapack_expect_lapacks_factor(voi
 static void given_a_team_when_factored_expect_the_bytes_of_one_process(void **state) {
     (void)state;
     uwc_grid *grid, *alone;
-    expect_ok(uwc_grid_create(comm, &grid));
-    expect_ok(uwc_grid_create(NULL, &alone));
+    expect_ok(uwc_grid_create(everyone, &grid));
+    expect_ok(uwc_grid_create_alone(NULL, NULL, &alone));
     for (int o = 0; o < ORDERS; o++) {
         const int64_t n = orders[o];
         uwc_spread *spread, *whole;
@@ -79,7 +79,7 @@ static void spoil_and_expect(factor_function factor, int64_t row, double value, 
     const int64_t n = 300;
     uwc_grid *grid;
     uwc_spread *spread;
-    expect_ok(uwc_grid_create(comm, &grid));
+    expect_ok(uwc_grid_create(everyone, &grid));
     expect_ok(uwc_spread_create(grid, n, &spread));
     fill(spread, n, true, 0);
     double *own = row_of(spread, n, row);

@@ -31,7 +31,7 @@ static uwc_recon_options options_of(double ridge, int64_t above) {
 }
 
 /* On the team of all ranks, or on this rank alone. */
-static uwc_unit_result *solve(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_comm *ranks) {
+static uwc_unit_result *solve(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, uwc_team *ranks) {
     field samples = new_field(unit, images, 1, 0.05);
     uwc_stream stream = stream_of(&samples);
     uwc_unit_result *result;
@@ -61,7 +61,7 @@ static void compare(uwc_graph *unit, double ridge, int64_t images, double tolera
     }
     assert_true(alone->nmse_after < tolerance * want->nmse_after);
     if (is_team(uwc_comm_size(comm))) {
-        uwc_unit_result *team = solve(unit, &large, images, comm);
+        uwc_unit_result *team = solve(unit, &large, images, everyone);
         assert_same_results(alone, team);
         uwc_unit_result_destroy(&team);
     }
@@ -108,7 +108,7 @@ static void given_scalapack_when_solved_expect_the_same_quality(void **state) {
     uwc_recon_options options = options_of(0.01, 100);
     uwc_unit_result *own = solve(unit, &options, 100, NULL);
     options.scalapack = true;
-    uwc_unit_result *other = solve(unit, &options, 100, is_team(uwc_comm_size(comm)) ? comm : NULL);
+    uwc_unit_result *other = solve(unit, &options, 100, is_team(uwc_comm_size(comm)) ? everyone : NULL);
     assert_true(fabs(own->nmse_after - other->nmse_after) < 0.01 * own->nmse_after);
     uwc_unit_result_destroy(&own);
     uwc_unit_result_destroy(&other);
@@ -146,7 +146,7 @@ static void given_a_failure_on_each_member_when_gathered_expect_it_everywhere(vo
         uwc_stream stream = stream_of(&samples);
         uwc_unit_result *result;
         uwc_grid *grid;
-        expect_ok(uwc_grid_create(comm, &grid));
+        expect_ok(uwc_grid_create(everyone, &grid));
         join_team(&stream, grid);
         samples.stop = UWC_E_INTERRUPTED;
         samples.stop_at = uwc_comm_rank(comm) == failing ? 4 : -1;
@@ -175,7 +175,7 @@ static void given_vggs_first_layer_scaled_down_when_solved_expect_no_more_memory
     field samples = new_field(unit, images, 1, 0.05);
     const int64_t before = uwc_peak_rss();
     free_field(&samples); /* solve makes them again */
-    uwc_unit_result *result = solve(unit, &options, images, comm);
+    uwc_unit_result *result = solve(unit, &options, images, everyone);
     const int64_t bytes = uwc_peak_rss() - before;
     print_message("%lld MiB estimated, %lld measured\n", (long long)need.bytes >> 20, (long long)bytes >> 20);
     assert_true(bytes <= need.bytes + slack);

@@ -4,7 +4,7 @@
 static void given_any_order_when_spread_expect_each_row_once(void **state) {
     (void)state;
     uwc_grid *grid;
-    expect_ok(uwc_grid_create(comm, &grid));
+    expect_ok(uwc_grid_create(everyone, &grid));
     for (int o = 0; o < ORDERS; o++) {
         const int64_t n = orders[o];
         uwc_spread *spread;
@@ -32,7 +32,7 @@ static void given_more_than_scalapack_counts_when_spread_expect_error(void **sta
     (void)state;
     uwc_grid *grid;
     uwc_spread *spread;
-    expect_ok(uwc_grid_create(comm, &grid));
+    expect_ok(uwc_grid_create(everyone, &grid));
     expect_error(uwc_spread_create(grid, 200000, &spread), UWC_E_UNSUPPORTED, "2^31");
     assert_null(spread);
     expect_error(uwc_spread_create(grid, 0, &spread), UWC_E_ARG, "order 0");

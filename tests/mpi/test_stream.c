@@ -32,12 +32,12 @@ typedef struct solved {
 } solved;
 
 /* -x A and x A^-1 for the rows of this member. */
-static solved run(uwc_comm *team, int64_t n) {
+static solved run(uwc_team *team, int64_t n) {
     solved out;
     uwc_grid *grid;
     uwc_spread *spread;
     double *diagonal = new_doubles(n), *mean = new_doubles(n);
-    expect_ok(uwc_grid_create(team, &grid));
+    expect_ok(team == NULL ? uwc_grid_create_alone(NULL, NULL, &grid) : uwc_grid_create(team, &grid));
     expect_ok(uwc_spread_create(grid, n, &spread));
     fill(spread, n, false, 99);
     out.count = deal(grid, out.index);
@@ -76,7 +76,7 @@ static void given_sides_on_all_members_when_multiplied_and_solved_expect_plain_s
     (void)state;
     for (int o = 0; o < ORDERS; o++) {
         const int64_t n = orders[o];
-        solved got = run(comm, n);
+        solved got = run(everyone, n);
         double *A = whole_matrix(n);
         for (int64_t r = 0; r < got.count; r += 7) {
             double *x = own_sides(n, 1, &got.index[r]);
@@ -95,7 +95,7 @@ static void given_a_team_when_multiplied_and_solved_expect_the_bytes_of_one_proc
     (void)state;
     for (int o = 0; o < ORDERS; o++) {
         const int64_t n = orders[o];
-        solved got = run(comm, n), whole = run(NULL, n);
+        solved got = run(everyone, n), whole = run(NULL, n);
         for (int64_t r = 0; r < got.count; r++) {
             assert_memory_equal(got.product + r * n, whole.product + got.index[r] * n, (size_t)n * sizeof(double));
             assert_memory_equal(got.solution + r * n, whole.solution + got.index[r] * n, (size_t)n * sizeof(double));
@@ -116,7 +116,7 @@ static void given_sums_and_means_when_lifted_expect_the_covariance(void **state)
         mean[i] = side(0, i);
         diagonal[i] = (double)i;
     }
-    expect_ok(uwc_grid_create(comm, &grid));
+    expect_ok(uwc_grid_create(everyone, &grid));
     expect_ok(uwc_spread_create(grid, n, &spread));
     fill(spread, n, false, 99);
     expect_ok(uwc_spread_lift(spread, scale, mean, diagonal));
