@@ -169,7 +169,7 @@ enum { CANDIDATES = sizeof candidate / sizeof candidate[0] };
 double uwc_recon__choose_ridge_work(int64_t rows, int64_t n) {
     int64_t step;
     const double order = (double)n + 1, seen = (double)choose_rows(rows, &step);
-    return UWC_FOLDS * CANDIDATES * (order * order * order / 3 + 2 * seen * order * order);
+    return UWC_FOLDS * (CANDIDATES * (order * order * order / 3 + 2 * seen * order * order) + seen * order * order);
 }
 
 static uwc_status add_errors(uwc_statistics *const *folds, const double *w0, int64_t group, int held, holdout *h, double *error) {
