@@ -55,6 +55,14 @@ typedef struct uwc_recon_options {
     bool scalapack; /* and factored by ScaLAPACK: the last digits then depend on the team's size */
 } uwc_recon_options;
 
+/* What reconstructions of the same unit have in common: at several bit-widths they share statistics of layers that see the same inputs, and
+ * float outputs. The result is the same with and without, whatever was reconstructed before. For one thread at a time. */
+typedef struct uwc_memo uwc_memo;
+
+/* Keeps at most `bytes`. Local. */
+uwc_status uwc_memo_create(int64_t bytes, uwc_memo **out) UWC_MUST_USE;
+void uwc_memo_destroy(uwc_memo **memo);
+
 /* Where activations come from and go to. Images are numbered over all shards. */
 typedef struct uwc_stream {
     void *self;
@@ -74,6 +82,10 @@ typedef struct uwc_stream {
     /* The same members in the same order, for layers above options->distribute_above; borrowed. NULL where there are none of these, or
      * alone. */
     const uwc_grid *team;
+    /* Borrowed, NULL: nothing is shared; not used by teams. Streams with the same number read the same bytes, of the float network and of
+     * the quantized one; 0: no other stream does. */
+    uwc_memo *memo;
+    uint64_t same_float, same_quantized;
 } uwc_stream;
 
 typedef struct uwc_layer_result {

@@ -3,21 +3,25 @@
 
 #include <uwc/vector.h>
 
+#include <string.h>
+
 /* Indices of the sums. */
 enum { SUM, SQUARE, ERROR, COUNT };
 _Static_assert(COUNT + 1 == UWC_ERROR_SUMS, "one place per sum");
 
+typedef float vector __attribute__((vector_size(8 * sizeof(float))));
+
 /* Sum and square of a, square of a - b: eight fixed lanes per block of 1,024. */
 UWC_VECTOR static void add_block(const float *a, const float *b, int64_t n, double *sum) {
-    float s[8] = {0}, q[8] = {0}, e[8] = {0};
+    vector s = {0}, q = {0}, e = {0};
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        for (int k = 0; k < 8; k++) {
-            float difference = a[i + k] - b[i + k];
-            s[k] += a[i + k];
-            q[k] += a[i + k] * a[i + k];
-            e[k] += difference * difference;
-        }
+        vector x, y;
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        s += x;
+        q += x * x;
+        e += (x - y) * (x - y);
     }
     for (; i < n; i++) {
         s[0] += a[i];

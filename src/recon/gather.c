@@ -71,6 +71,13 @@ uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const u
     uwc_geometry geometry;
     uwc_status st = uwc_recon__pass_open(p, node, aim, options, &w.pass);
     if (st == UWC_OK) {
+        uint64_t key;
+        st = uwc_recon__memo_key_sums(p, node, aim, options, &key);
+        if (st == UWC_OK && key == 0) { /* others share the sums otherwise, and need no targets */
+            st = uwc_recon__targets_open(&w.pass, node, options, &w.pass.targets);
+        }
+    }
+    if (st == UWC_OK) {
         uwc_recon__pass_geometry(&w.pass, 1, &geometry);
         st = uwc_recon__scratch_create(&geometry, &w.scratch);
     }

@@ -140,7 +140,7 @@ static int64_t layer_bytes(const trial *t, const uwc_node *node) {
         return 2 * g.rows * g.cols + more(uwc_recon__choose_quantizer_bytes(), own);
     }
     const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
-    const int64_t sums = wide * g.groups * order * (order + g.rows);
+    const int64_t sums = uwc_recon__statistics_bytes(&g);
     if (t->options->method != UWC_METHOD_SECOND_ORDER) {
         return 2 * weights + uwc_recon__choose_quantizer_bytes();
     }

@@ -45,6 +45,7 @@ void uwc_recon__pass_close(uwc_pass *w) {
     uwc_free(&w->got_quantized);
     uwc_free(&w->got_float);
     uwc_recon__outputs_destroy(&w->outputs);
+    uwc_recon__targets_close(&w->targets);
     uwc_free(&w->position);
     uwc_free(&w->x);
     uwc_free(&w->y);
@@ -93,13 +94,30 @@ static const float *quantized_input(const uwc_pass *w, const uwc_tensor *raw, fl
     return memory;
 }
 
-uwc_status uwc_recon__pass_rows(uwc_pass *w, uwc_images images, const uwc_geometry *g, uwc_rows *rows) {
+/* y := the float outputs of the layer; got_float := the branches that join it. */
+static uwc_status float_rows(uwc_pass *w, const uwc_geometry *g, const uwc_rows *rows) {
     uwc_paths *p = w->paths;
-    UWC_TRY(uwc_recon__paths_load(p, images, !w->adapted, true));
-    UWC_TRY(uwc_recon__paths_run(p, w->adapted ? p->run_adapted : p->run_float, w->adapted, w->fetch, w->n_fetches, w->got_float));
-    *rows = choose_rows(w, images, g);
+    const int first = w->targets.known != NULL; /* the layer's input is not wanted then */
+    if (first < w->n_fetches) {
+        UWC_TRY(uwc_recon__paths_run(p, w->adapted ? p->run_adapted : p->run_float, w->adapted, w->fetch + first, w->n_fetches - first,
+                                     w->got_float + first));
+    }
+    if (w->targets.known != NULL) {
+        uwc_recon__targets_load(&w->targets, rows, g->groups * g->rows, w->y);
+        return UWC_OK;
+    }
     const float *input = w->adapted ? quantized_input(w, w->got_float[0], w->x) : w->got_float[0]->f32;
     UWC_TRY(uwc_recon__outputs_run(w->outputs, g, input, rows->position, rows->count, w->y));
+    uwc_recon__targets_save(&w->targets, rows, g->groups * g->rows, w->y);
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__pass_rows(uwc_pass *w, uwc_images images, const uwc_geometry *g, uwc_rows *rows) {
+    uwc_paths *p = w->paths;
+    const bool want_float = !w->adapted && (w->targets.known == NULL || w->n_fetches > 1);
+    UWC_TRY(uwc_recon__paths_load(p, images, want_float, true));
+    *rows = choose_rows(w, images, g);
+    UWC_TRY(float_rows(w, g, rows));
     UWC_TRY(uwc_recon__paths_run(p, p->run_quantized, true, w->fetch, w->n_fetches, w->got_quantized));
     rows->x = quantized_input(w, w->got_quantized[0], w->x);
     absorb(w, rows, g->groups * g->rows);

@@ -42,6 +42,7 @@ typedef struct uwc_statistics {
 
 uwc_status uwc_recon__statistics_create(int64_t groups, int64_t rows, int64_t cols, uwc_statistics **out) UWC_MUST_USE;
 void uwc_recon__statistics_destroy(uwc_statistics **statistics);
+int64_t uwc_recon__statistics_bytes(const uwc_geometry *geometry);
 /* Adds `from` to `to`. */
 void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from);
 /* Working memory for the batches of one layer. */
@@ -69,6 +70,24 @@ void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *
 /* Sums to means: A symmetric and divided by the count; Y of `group` as [rows, cols+1] into `y`. */
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
 void uwc_recon__statistics_cross(const uwc_statistics *statistics, int64_t group, double *y);
+
+/* ---- what reconstructions share -------------------------------------------------------------------------------------------------------
+ */
+
+/* One of the two. */
+typedef struct uwc_kept {
+    uwc_statistics *sums; /* of a layer, means over all folds, with the ridge that they chose */
+    double ridge;
+    float *targets; /* float outputs of a layer at the rows of a pass, in their order */
+} uwc_kept;
+
+void uwc_recon__kept_clear(uwc_kept *kept);
+/* What is kept under a key, borrowed until the next call of uwc_recon__memo_room or _put. False: nothing is (or key 0, or no memo). */
+bool uwc_recon__memo_find(uwc_memo *memo, uint64_t key, uwc_kept *out);
+/* Forgets what was not used for longest until so much can be put. False: there is never room for it. */
+bool uwc_recon__memo_room(uwc_memo *memo, int64_t bytes);
+/* Adopts `kept`, in any case; drops it where there is no room, no key (0) or no memo. */
+void uwc_recon__memo_put(uwc_memo *memo, uint64_t key, int64_t bytes, uwc_kept *kept);
 
 /* ---- float outputs of a layer at some positions -----------------------------------------------------------------------------------------
  */
@@ -252,6 +271,15 @@ typedef struct uwc_sample {
 
 /* `wish`: options->positions; `all`: output positions of an image. */
 uwc_sample uwc_recon__sample(int64_t wish, int64_t images, int64_t all);
+/* Float outputs of a layer at the rows of a pass: those that an earlier pass made, or those that a later one will find. */
+typedef struct uwc_targets {
+    uwc_memo *memo;
+    uint64_t key;
+    const float *known;
+    float *made;       /* owned; NULL: they are not kept */
+    int64_t count, at; /* of all numbers, those that came by */
+} uwc_targets;
+
 /* What a pass over the samples of one layer needs besides the paths. */
 typedef struct uwc_pass {
     uwc_paths *paths;
@@ -261,6 +289,7 @@ typedef struct uwc_pass {
     int n_fetches;
     const uwc_tensor **got_quantized, **got_float;
     uwc_outputs *outputs; /* of the float layer */
+    uwc_targets targets;  /* none, unless uwc_recon__targets_open was called */
     float *x, *y;         /* of a full batch: quantized input, target */
     uwc_sample sample;
     int64_t *position; /* [batch * positions] */
@@ -274,7 +303,18 @@ void uwc_recon__pass_close(uwc_pass *pass);
 void uwc_recon__pass_geometry(const uwc_pass *pass, int64_t images, uwc_geometry *out);
 /* What a batch of images adds: quantized inputs and targets, in memory of the pass and of the paths. */
 uwc_status uwc_recon__pass_rows(uwc_pass *pass, uwc_images images, const uwc_geometry *geometry, uwc_rows *out) UWC_MUST_USE;
-/* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. */
+/* For a pass that is just open; to be closed also on failure. */
+uwc_status uwc_recon__targets_open(const uwc_pass *pass, int node, const uwc_recon_options *options, uwc_targets *out) UWC_MUST_USE;
+/* y [positions, channels] at `rows`, from or to the memo. */
+void uwc_recon__targets_load(uwc_targets *targets, const uwc_rows *rows, int64_t channels, float *y);
+void uwc_recon__targets_save(uwc_targets *targets, const uwc_rows *rows, int64_t channels, const float *y);
+void uwc_recon__targets_close(uwc_targets *targets);
+/* Keys of what a memo keeps of layer `node`; 0: nobody else can have the same. */
+uwc_status uwc_recon__memo_key_sums(const uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
+                                    uint64_t *key) UWC_MUST_USE;
+uwc_status uwc_recon__memo_key_targets(const uwc_paths *paths, int node, const uwc_recon_options *options, uint64_t *key) UWC_MUST_USE;
+/* Statistics of weighted node `node`, sums over the samples of each fold: folds [UWC_FOLDS], to be destroyed also on failure. Others have
+ * none of these sums (they may have the targets). */
 uwc_status uwc_recon__gather(uwc_paths *paths, int node, const uwc_aim *aim, const uwc_recon_options *options,
                              uwc_statistics **folds) UWC_MUST_USE;
 /* Means over all folds, into folds[0]; the others are destroyed. */

@@ -12,27 +12,35 @@ double uwc_recon__ridge(const double *A, int64_t n, double part) {
     return fmax(part * mean, 1e-8); /* a dead input stays solvable */
 }
 
-uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) {
+/* w [rows, n+1] = W0 + w (A + ridge)^-1; `factor` [n+1, n+1] is working memory. */
+static uwc_status add_solution(const uwc_layer_statistics *s, double part, double *factor, double *w) {
     const int64_t n = s->n, order = n + 1;
     const double ridge = uwc_recon__ridge(s->A, n, part);
-    double *factor;
-    UWC_TRY(uwc_calloc(order * order, sizeof *factor, &factor));
     memcpy(factor, s->A, (size_t)(order * order) * sizeof *factor);
     for (int64_t i = 0; i < n; i++) {
         factor[i * order + i] += ridge;
     }
+    UWC_TRY(uwc_cholesky(order, factor));
+    UWC_TRY(uwc_cholesky_solve(order, factor, s->rows, w));
+    for (int64_t i = 0; i < s->rows * order; i++) {
+        w[i] += s->W0[i];
+        UWC_CHECK(isfinite(w[i]), UWC_E_MATH, "row %lld of the weights is not finite", (long long)(i / order));
+    }
+    return UWC_OK;
+}
+
+/* w = Y - W0 A. */
+static void residual(const uwc_layer_statistics *s, double *w) {
+    const int64_t order = s->n + 1;
     memcpy(w, s->Y, (size_t)(s->rows * order) * sizeof *w);
     uwc_dgemm(s->rows, order, order, -1, s->W0, s->A, 1, w);
-    uwc_status st = uwc_cholesky(order, factor);
-    if (st == UWC_OK) {
-        st = uwc_cholesky_solve(order, factor, s->rows, w);
-    }
-    for (int64_t i = 0; i < s->rows * order && st == UWC_OK; i++) {
-        w[i] += s->W0[i];
-        if (!isfinite(w[i])) {
-            st = uwc_error_set(UWC_E_MATH, "row %lld of the weights is not finite", (long long)(i / order));
-        }
-    }
+}
+
+uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) {
+    double *factor;
+    UWC_TRY(uwc_calloc((s->n + 1) * (s->n + 1), sizeof *factor, &factor));
+    residual(s, w);
+    uwc_status st = add_solution(s, part, factor, w);
     uwc_free(&factor);
     return st;
 }
@@ -46,7 +54,8 @@ typedef struct holdout {
     double *A, *Y, *W0;    /* [n+1,n+1], [rows,n+1]: of the training folds; Y and W0 of the rows that are looked at */
     const double *held_A;  /* of the fold, borrowed from it */
     double *held_Y;
-    double *w, *product; /* working memory */
+    double *residual;             /* Y - W0 A */
+    double *factor, *w, *product; /* working memory */
 } holdout;
 
 static void close_holdout(holdout *h) {
@@ -54,6 +63,8 @@ static void close_holdout(holdout *h) {
     uwc_free(&h->Y);
     uwc_free(&h->W0);
     uwc_free(&h->held_Y);
+    uwc_free(&h->residual);
+    uwc_free(&h->factor);
     uwc_free(&h->w);
     uwc_free(&h->product);
 }
@@ -67,14 +78,17 @@ static int64_t choose_rows(int64_t rows, int64_t *step) {
 
 int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n) {
     int64_t step, order = n + 1;
-    return (int64_t)sizeof(double) * (2 * order * order + 5 * choose_rows(rows, &step) * order); /* A, its factor; Y twice, W0, w, w A */
+    return (int64_t)sizeof(double) *
+           (2 * order * order + 6 * choose_rows(rows, &step) * order); /* A, its factor; Y twice, W0, Y - W0 A, w, w A */
 }
 
 static uwc_status open_holdout(const uwc_statistics *s, holdout *h) {
     int64_t step, order = s->cols + 1, rows = choose_rows(s->rows, &step);
     *h = (holdout){.n = s->cols, .rows = rows, .step = step};
     UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->A));
+    UWC_TRY(uwc_calloc(order * order, sizeof(double), &h->factor));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->Y));
+    UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->residual));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->held_Y));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->W0));
     UWC_TRY(uwc_calloc(rows * order, sizeof(double), &h->w));
@@ -155,14 +169,16 @@ enum { CANDIDATES = sizeof candidate / sizeof candidate[0] };
 double uwc_recon__choose_ridge_work(int64_t rows, int64_t n) {
     int64_t step;
     const double order = (double)n + 1, seen = (double)choose_rows(rows, &step);
-    return UWC_FOLDS * CANDIDATES * (order * order * order / 3 + 3 * seen * order * order);
+    return UWC_FOLDS * (CANDIDATES * (order * order * order / 3 + 2 * seen * order * order) + seen * order * order);
 }
 
 static uwc_status add_errors(uwc_statistics *const *folds, const double *w0, int64_t group, int held, holdout *h, double *error) {
     load_holdout(folds, group, held, w0, h);
     uwc_layer_statistics s = {.rows = h->rows, .n = h->n, .A = h->A, .Y = h->Y, .W0 = h->W0};
+    residual(&s, h->residual);
     for (int c = 0; c < CANDIDATES; c++) {
-        UWC_TRY(uwc_recon__retarget(&s, candidate[c], h->w));
+        memcpy(h->w, h->residual, (size_t)(h->rows * (h->n + 1)) * sizeof *h->w);
+        UWC_TRY(add_solution(&s, candidate[c], h->factor, h->w));
         error[c] += held_error(h, h->w);
     }
     return UWC_OK;

@@ -61,20 +61,36 @@ static uwc_status float_weights(const uwc_graph *unit, const uwc_node *node, con
     return UWC_OK;
 }
 
-/* Statistics to weights and bias; the folds are merged on the way. */
-static uwc_status solve_layer(const uwc_geometry *g, uwc_statistics **folds, const double *w0, uwc_layer_options options,
+/* The sums of a layer and the ridge that their folds choose. */
+static uwc_status make_sums(uwc_paths *p, int index, const uwc_aim *aim, const uwc_recon_options *options, const double *w0,
+                            uwc_kept *out) {
+    uwc_statistics *folds[UWC_FOLDS] = {NULL};
+    uwc_status st;
+    *out = (uwc_kept){.ridge = options->ridge};
+    UWC_TRY_GOTO(st, uwc_recon__gather(p, index, aim, options, folds), done);
+    if (options->ridge == 0) {
+        UWC_TRY_GOTO(st, uwc_recon__choose_ridge(folds, w0, &out->ridge), done);
+    }
+    uwc_recon__merge(folds);
+    out->sums = folds[0];
+    folds[0] = NULL;
+done:
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        uwc_recon__statistics_destroy(&folds[k]);
+    }
+    return st;
+}
+
+/* Sums to weights and bias. */
+static uwc_status solve_layer(const uwc_geometry *g, const uwc_statistics *sums, const double *w0, const uwc_layer_options *options,
                               uwc_weights *weights, float *bias) {
     uwc_weights *ordered = NULL;
     double *solved = NULL;
-    uwc_status st = UWC_OK;
-    if (options.ridge == 0) {
-        UWC_TRY_GOTO(st, uwc_recon__choose_ridge(folds, w0, &options.ridge), done);
-    }
-    uwc_recon__merge(folds);
+    uwc_status st;
     UWC_TRY_GOTO(st, uwc_calloc(g->rows * g->groups, sizeof *solved, &solved), done);
     UWC_TRY_GOTO(st, uwc_weights_copy(weights, &ordered), done);
     uwc_recon__into_patch_order(g, weights->q, ordered->q);
-    UWC_TRY_GOTO(st, solve_groups(folds[0], w0, &options, ordered, solved), done);
+    UWC_TRY_GOTO(st, solve_groups(sums, w0, options, ordered, solved), done);
     uwc_recon__from_patch_order(g, ordered->q, weights->q);
     memcpy(weights->scale, ordered->scale, (size_t)ordered->rows * sizeof *ordered->scale);
     memcpy(weights->zero, ordered->zero, (size_t)ordered->rows * sizeof *ordered->zero);
@@ -90,9 +106,10 @@ done:
 uwc_status uwc_recon__solve_node(uwc_paths *p, int index, const uwc_recon_options *options, uwc_weights *weights, float *bias) {
     const uwc_node *node = &p->unit->node[index];
     const uwc_value *value = p->unit->value;
-    const uwc_layer_options layer = {.asymmetric = node->weight_asymmetric, .ridge = options->ridge, .damp = options->damp};
     uwc_aim aim = {0};
-    uwc_statistics *folds[UWC_FOLDS] = {NULL};
+    uwc_kept kept = {0};
+    uint64_t key = 0;
+    bool known = false;
     double *w0 = NULL;
     uwc_geometry g;
     uwc_recon__geometry(&node->op, value[node->in[0]].shape, value[node->in[1]].shape, value[node->out].shape, &g);
@@ -101,14 +118,19 @@ uwc_status uwc_recon__solve_node(uwc_paths *p, int index, const uwc_recon_option
         return uwc_recon__solve_large(p, index, options, weights, bias);
     }
     UWC_TRY_GOTO(st, uwc_recon__aim(p->unit, index, options->target, &aim), done);
-    UWC_TRY_GOTO(st, uwc_recon__gather(p, index, &aim, options, folds), done);
+    UWC_TRY_GOTO(st, uwc_recon__memo_key_sums(p, index, &aim, options, &key), done);
     UWC_TRY_GOTO(st, float_weights(uwc_recon__source(p), &uwc_recon__source(p)->node[index], &g, &w0), done);
-    st = solve_layer(&g, folds, w0, layer, weights, bias);
-done:
-    uwc_recon__aim_clear(&aim);
-    for (int k = 0; k < UWC_FOLDS; k++) {
-        uwc_recon__statistics_destroy(&folds[k]);
+    known = uwc_recon__memo_find(p->stream->memo, key, &kept);
+    if (!known) {
+        UWC_TRY_GOTO(st, make_sums(p, index, &aim, options, w0, &kept), done);
     }
+    const uwc_layer_options layer = {.asymmetric = node->weight_asymmetric, .ridge = kept.ridge, .damp = options->damp};
+    st = solve_layer(&g, kept.sums, w0, &layer, weights, bias);
+done:
+    if (!known && kept.sums != NULL) {
+        uwc_recon__memo_put(p->stream->memo, key, uwc_recon__statistics_bytes(&g), &kept);
+    }
+    uwc_recon__aim_clear(&aim);
     uwc_free(&w0);
     return st;
 }

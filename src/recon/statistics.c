@@ -39,6 +39,10 @@ void uwc_recon__statistics_destroy(uwc_statistics **statistics) {
     }
 }
 
+int64_t uwc_recon__statistics_bytes(const uwc_geometry *g) {
+    return (int64_t)sizeof(double) * g->groups * (g->cols + 1) * (g->cols + 1 + g->rows);
+}
+
 void uwc_recon__statistics_add(uwc_statistics *to, const uwc_statistics *from) {
     const int64_t squares = to->groups * (to->cols + 1) * (to->cols + 1), products = to->groups * (to->cols + 1) * to->rows;
     for (int64_t i = 0; i < squares; i++) {

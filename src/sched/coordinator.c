@@ -215,10 +215,39 @@ static uwc_status share(coordinator *c, const uwc_run *run, int unit, int task) 
     return UWC_OK;
 }
 
+static bool reads_floats_alone(const uwc_plan *plan, int unit) {
+    const uwc_unit *at = &plan->partition->unit[unit];
+    for (int i = 0; i < at->n_inputs; i++) {
+        if (uwc_sched__reads_quantized(plan, unit, at->input[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who has solved a unit goes on with the same one of the next chain that reads the same inputs: its memo has what they share. */
+static void add_sisters(coordinator *c, int chain) {
+    const uwc_run *run = c->chains->run[chain], *next = run;
+    int other = chain + 1;
+    for (; other < c->chains->n; other++) {
+        next = c->chains->run[other];
+        if (run->captured != NULL && next->captured != NULL && strcmp(run->captured, next->captured) == 0 &&
+            run->plan->partition->n_units == next->plan->partition->n_units) {
+            break;
+        }
+    }
+    for (int u = 0; u < run->plan->partition->n_units && other < c->chains->n; u++) {
+        if (reads_floats_alone(run->plan, u) && reads_floats_alone(next->plan, u)) {
+            uwc_sched__scheduler_sister(c->farm.scheduler, c->chains->first[chain] + u, c->chains->first[other] + u);
+        }
+    }
+}
+
 static uwc_status add_chain(coordinator *c, int chain) {
     const uwc_run *run = c->chains->run[chain];
     const int first = c->chains->first[chain], units = run->plan->partition->n_units;
     bool *done;
+    add_sisters(c, chain);
     for (int u = 0; u < units; u++) {
         const uwc_unit *unit = &run->plan->partition->unit[u];
         UWC_TRY(share(c, run, u, first + u));

@@ -342,7 +342,8 @@ typedef struct uwc_chains {
     uwc_run *const *run; /* [n], all on one communicator */
     uwc_cache **cache;   /* [n] of rank 0, NULL elsewhere */
     int n;
-    int *first; /* [n + 1] task of unit 0 */
+    int *first;     /* [n + 1] task of unit 0 */
+    uwc_memo *memo; /* of this rank, for what units of several chains have in common; NULL: one chain, or no memory is left for it */
 } uwc_chains;
 
 /* The chain that a task belongs to, and its unit there. */

@@ -14,6 +14,7 @@ typedef struct job {
     int broken; /* those that are given up or skipped */
     int least, most;
     int behind; /* first edge to a dependent, plus one; 0: none */
+    int sister; /* that its worker goes on with, plus one; 0: none */
 } job;
 
 typedef struct hand {
@@ -21,6 +22,7 @@ typedef struct hand {
     int task;    /* BUSY, LOST; else -1 */
     int lead;    /* BUSY: of its team */
     int members; /* of the team that it leads */
+    int wish;    /* task that it goes on with, plus one; 0: none */
 } hand;
 
 typedef struct edge {
@@ -122,6 +124,11 @@ void uwc_sched__scheduler_team(uwc_scheduler *scheduler, int task, int least, in
     assert((least & (least - 1)) == 0 && (most & (most - 1)) == 0);
     scheduler->task[task].least = least;
     scheduler->task[task].most = most;
+}
+
+void uwc_sched__scheduler_sister(uwc_scheduler *scheduler, int task, int sister) {
+    assert(!scheduler->started && task != sister && sister < scheduler->n_tasks);
+    scheduler->task[task].sister = sister + 1;
 }
 
 /* ---- tasks --------------------------------------------------------------------------------------------------------------------------- */
@@ -259,6 +266,7 @@ void uwc_sched__scheduler_hello(uwc_scheduler *scheduler, int worker) {
 
 bool uwc_sched__scheduler_solved(uwc_scheduler *scheduler, int worker, int task) {
     (void)free_reporter(scheduler, worker, task);
+    scheduler->worker[worker].wish = scheduler->task[task].sister;
     if (scheduler->task[task].state == UWC_TASK_DONE) {
         return false;
     }
@@ -326,6 +334,15 @@ static int best_task(const uwc_scheduler *scheduler) {
     return best;
 }
 
+/* What the first idle worker goes on with, -1: nothing, or it cannot begin. */
+static int wished_task(uwc_scheduler *scheduler) {
+    const int lead = uwc_sched__heap_first(&scheduler->idle), task = lead < 0 ? -1 : scheduler->worker[lead].wish - 1;
+    if (task < 0 || !uwc_sched__heap_has(heap_of(scheduler, task), task)) {
+        return -1;
+    }
+    return need(scheduler, class_of(scheduler, task)) <= scheduler->idle.n ? task : -1;
+}
+
 static int ready_tasks(const uwc_scheduler *scheduler) {
     int count = 0;
     for (int c = 0; c < CLASSES; c++) {
@@ -358,7 +375,7 @@ static uwc_action assign(uwc_scheduler *scheduler, int task) {
 
 uwc_action uwc_sched__scheduler_next(uwc_scheduler *scheduler) {
     start(scheduler);
-    int task = scheduler->stopped ? -1 : best_task(scheduler);
+    int wished = wished_task(scheduler), task = scheduler->stopped ? -1 : wished >= 0 ? wished : best_task(scheduler);
     if (task >= 0) {
         return assign(scheduler, task);
     }

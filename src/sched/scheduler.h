@@ -41,6 +41,8 @@ void uwc_sched__scheduler_preset(uwc_scheduler *scheduler, int task);
 /* Teams of least .. most workers may have the task (powers of two up to UWC_SCHEDULER_TEAM); without this, one worker. Before the first
  * event. Local. */
 void uwc_sched__scheduler_team(uwc_scheduler *scheduler, int task, int least, int most);
+/* Who has done `task` begins with `sister` next, if that can begin then. Before the first event. Local. */
+void uwc_sched__scheduler_sister(uwc_scheduler *scheduler, int task, int sister);
 
 /* Events. A worker that is heard of is idle afterwards, a lost one too, unless it has another task. A report frees the whole team. */
 
@@ -57,8 +59,9 @@ bool uwc_sched__scheduler_lost(uwc_scheduler *scheduler, int worker);
 void uwc_sched__scheduler_stop(uwc_scheduler *scheduler);
 
 /* What to do now: ASSIGN (the state already says so), WAIT for an event, FINISH. Of the tasks that a team can be formed for, the one with
- * the longest remaining chain of work is first; ties go to the lower task. Idle workers are shared out evenly among the tasks that can
- * begin, lower numbers first. Where fewer than `least` workers are not lost, those who are left are enough. Local. */
+ * the longest remaining chain of work is first, after a sister of what the first idle worker did last; ties go to the lower task. Idle
+ * workers are shared out evenly among the tasks that can begin, lower numbers first. Where fewer than `least` workers are not lost, those
+ * who are left are enough. Local. */
 uwc_action uwc_sched__scheduler_next(uwc_scheduler *scheduler);
 
 uwc_task_state uwc_sched__scheduler_state(const uwc_scheduler *scheduler, int task);

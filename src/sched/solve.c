@@ -98,6 +98,16 @@ static uwc_status open_chain(const uwc_run *run, uwc_cache **cache) {
     return st == UWC_OK ? check_captured(run, *cache) : st;
 }
 
+/* In what the run that needs most leaves of the memory of a rank. */
+static uwc_status open_memo(uwc_run *const *runs, int n, uwc_memo **out) {
+    int64_t room = INT64_MAX;
+    for (int c = 0; c < n; c++) {
+        const int64_t left = runs[c]->settings.memory_limit - runs[c]->plan->memory.solve;
+        room = left < room ? left : room;
+    }
+    return n > 1 && room > 0 ? uwc_memo_create(room, out) : UWC_OK;
+}
+
 static uwc_status open_chains(uwc_run *const *runs, int n, uwc_chains *out) {
     bool first = uwc_comm_rank(runs[0]->comm) == 0;
     *out = (uwc_chains){.run = runs, .n = n};
@@ -105,6 +115,7 @@ static uwc_status open_chains(uwc_run *const *runs, int n, uwc_chains *out) {
     for (int c = 0; c < n; c++) {
         out->first[c + 1] = out->first[c] + runs[c]->plan->partition->n_units;
     }
+    UWC_TRY(open_memo(runs, n, &out->memo));
     UWC_TRY(uwc_calloc(first ? n : 0, sizeof(uwc_cache *), &out->cache));
     for (int c = 0; c < n && first; c++) {
         UWC_TRY(open_chain(runs[c], &out->cache[c]));
@@ -116,6 +127,7 @@ static void close_chains(uwc_chains *chains) {
     for (int c = 0; chains->cache != NULL && c < chains->n && uwc_comm_rank(chains->run[0]->comm) == 0; c++) {
         uwc_cache_close(&chains->cache[c]);
     }
+    uwc_memo_destroy(&chains->memo);
     uwc_free(&chains->cache);
     uwc_free(&chains->first);
 }

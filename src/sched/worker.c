@@ -7,11 +7,29 @@
 /* One unit on this rank. */
 typedef struct unit_task {
     const uwc_run *run;
+    uwc_memo *memo;
     int chain, unit;
     uwc_hand *hand;
     const uwc_assignment *assignment;
     uwc_team *team;
 } unit_task;
+
+/* Runs that share float activations have the same numbers for those of the same values. */
+static void share(const unit_task *t, uwc_unit_stream *s) {
+    uint64_t same;
+    bool quantized = false;
+    if (t->memo == NULL || t->run->captured == NULL) {
+        return;
+    }
+    same = uwc_hash(UWC_HASH_INIT, t->run->captured, strlen(t->run->captured));
+    for (int i = 0; i < s->graph->n_inputs; i++) {
+        same = uwc_hash(same, &s->input[i], sizeof s->input[i]);
+        quantized = quantized || uwc_sched__reads_quantized(t->run->plan, t->unit, s->input[i]);
+    }
+    s->stream.memo = t->memo;
+    s->stream.same_float = same;
+    s->stream.same_quantized = quantized ? 0 : same;
+}
 
 static uwc_status reconstruct(const unit_task *t, uwc_cache *cache, uwc_unit_result **result) {
     uwc_unit_stream stream;
@@ -19,6 +37,7 @@ static uwc_status reconstruct(const unit_task *t, uwc_cache *cache, uwc_unit_res
     UWC_TRY(uwc_sched__stream_open(t->run->plan, t->unit, cache, &stream));
     stream.poll = uwc_sched__hand_poll;
     stream.poll_self = t->hand;
+    share(t, &stream);
     const uwc_unit_need *need = &t->run->plan->memory.unit[t->unit];
     uwc_recon_options options = t->run->settings.recon;
     options.batch_bytes = need->batch_bytes;
@@ -90,7 +109,7 @@ static uwc_status solve_with_files(const unit_task *t, uwc_unit_result **result)
 
 uwc_status uwc_sched__solve_task(const uwc_chains *chains, uwc_hand *hand, const uwc_assignment *assignment, uwc_outcome *out) {
     double start = uwc_now();
-    unit_task t = {.hand = hand, .assignment = assignment};
+    unit_task t = {.memo = chains->memo, .hand = hand, .assignment = assignment};
     uwc_unit_result *result = NULL;
     UWC_CHECK(assignment->task < chains->first[chains->n], UWC_E_COMM, "unit %d", assignment->task);
     t.chain = uwc_sched__chain_of(chains, assignment->task, &t.unit);

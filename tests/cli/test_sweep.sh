@@ -32,4 +32,17 @@ expect 0 mpirun -n 2 "$program" sweep s.yaml -o s --resume -q
 [ -s s/weight_bits-8_activation_bits-8_adapt-off/metrics.json ] || complain "the missing run was not made"
 cmp -s kept.onnx s/weight_bits-8_activation_bits-32_adapt-off/model.onnx || complain "a finished run has other bytes"
 [ "$(wc -l <s/sweep.csv)" = 5 ] || complain "not four rows in sweep.csv after --resume"
+
+# Units that share what does not depend on the width, on one rank and on several.
+sed 's/^sweep:.*/sweep: {weight_bits: [2, 8], adapt: [off]}/' s.yaml >f.yaml
+echo 'reconstruct: {input: float}' >>f.yaml
+expect 0 "$program" sweep f.yaml -q
+expect 0 mpirun -n 3 "$program" sweep f.yaml -o g -q
+for bits in 2 8; do
+    expect 0 "$program" run f.yaml -o "alone$bits" --set quantize.weight_bits=$bits --set reconstruct.adapt=off -q
+    for folder in f g; do
+        diff -r "alone$bits/units" "$folder/weight_bits-${bits}_adapt-off/units" || complain "other units in $folder than those of a run alone"
+        cmp -s "alone$bits/model.onnx" "$folder/weight_bits-${bits}_adapt-off/model.onnx" || complain "another model in $folder"
+    done
+done
 finish

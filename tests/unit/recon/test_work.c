@@ -35,7 +35,7 @@ static void given_a_ridge_to_choose_when_estimated_expect_its_factorisations_wit
     options.ridge = 0;
     uwc_recon_work with = estimate(graph, &options, IMAGES), without = estimate(graph, &plain, IMAGES);
     assert_float_equal(with.shared, without.shared, 1e-6);
-    assert_float_equal(with.alone - without.alone, 2.8 * 36 * (1331.0 / 3 + 3 * 7 * 121), 1e-6);
+    assert_float_equal(with.alone - without.alone, 2.8 * 4 * (9 * (1331.0 / 3 + 2 * 7 * 121) + 7 * 121), 1e-6);
     uwc_graph_destroy(&graph);
 }
 

@@ -302,6 +302,51 @@ static void given_a_task_that_a_lost_worker_solves_when_others_have_it_expect_th
     uwc_sched__scheduler_destroy(&s);
 }
 
+static void given_sisters_when_a_worker_is_free_expect_it_to_go_on_with_the_next_one(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(6, (double[]){9, 5, 1, 9, 5, 1}, 2); /* two chains of three units */
+    for (int t = 0; t < 3; t++) {
+        uwc_sched__scheduler_sister(s, t, t + 3);
+    }
+    uwc_sched__scheduler_hello(s, 0);
+    expect_assign(s, 0, 0);
+    uwc_sched__scheduler_solved(s, 0, 0);
+    expect_assign(s, 0, 3);
+    uwc_sched__scheduler_solved(s, 0, 3);
+    expect_assign(s, 0, 1); /* 3 has no sister */
+    uwc_sched__scheduler_hello(s, 1);
+    expect_assign(s, 1, 4); /* rather than idle, another takes it */
+    uwc_sched__scheduler_solved(s, 0, 1);
+    expect_assign(s, 0, 2); /* 4 is in work */
+    uwc_sched__scheduler_solved(s, 1, 4);
+    expect_assign(s, 1, 5);
+    expect(s, UWC_ACTION_WAIT);
+    uwc_sched__scheduler_solved(s, 0, 2);
+    uwc_sched__scheduler_solved(s, 1, 5);
+    expect(s, UWC_ACTION_FINISH);
+    uwc_sched__scheduler_destroy(&s);
+}
+
+static void given_a_small_sister_when_larger_tasks_wait_expect_it_first(void **state) {
+    (void)state;
+    uwc_scheduler *s = make(4, (double[]){9, 5, 5, 1}, 1);
+    uwc_sched__scheduler_sister(s, 0, 3);
+    uwc_sched__scheduler_sister(s, 1, 2);
+    uwc_sched__scheduler_team(s, 2, 2, 2);
+    uwc_sched__scheduler_hello(s, 0);
+    expect_assign(s, 0, 0);
+    assert_false(uwc_sched__scheduler_failed(s, 0, 0));
+    expect_assign(s, 0, 0); /* it is not done */
+    uwc_sched__scheduler_solved(s, 0, 0);
+    expect_assign(s, 0, 3);
+    uwc_sched__scheduler_solved(s, 0, 3);
+    expect_assign(s, 0, 1);
+    uwc_sched__scheduler_stop(s);
+    uwc_sched__scheduler_solved(s, 0, 1);
+    expect(s, UWC_ACTION_FINISH);
+    uwc_sched__scheduler_destroy(&s);
+}
+
 /* ---- size --------------------------------------------------------------------------------------------------------------------------- */
 
 enum { BIG_TASKS = 100000, BIG_WORKERS = 1000, BIG_CHAIN = 50 };
@@ -352,6 +397,8 @@ static void given_many_tasks_and_workers_when_run_expect_no_search_through_them(
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_independent_tasks_when_two_workers_expect_the_longest_first),
+        cmocka_unit_test(given_sisters_when_a_worker_is_free_expect_it_to_go_on_with_the_next_one),
+        cmocka_unit_test(given_a_small_sister_when_larger_tasks_wait_expect_it_first),
         cmocka_unit_test(given_a_long_chain_when_assigning_expect_it_before_a_bigger_single_task),
         cmocka_unit_test(given_a_chain_when_solving_expect_its_order_and_idle_workers),
         cmocka_unit_test(given_tasks_of_an_earlier_session_when_started_expect_only_the_rest),
