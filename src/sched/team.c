@@ -23,7 +23,8 @@ uwc_status uwc_sched__team_open(uwc_hand *hand, const uwc_assignment *a, uwc_tea
         rank[m] = a->team.rank[m];
     }
     UWC_TRY(uwc_team_create(hand->comm, rank, a->members, (int)(a->round % INT32_MAX), out));
-    uwc_team_watch(*out, uwc_sched__hand_poll, hand, a->members > 1 ? a->team.limit : -1);
+    /* The coordinator comes first: its CANCEL means a lost rank, a failure here would count against the unit. */
+    uwc_team_watch(*out, uwc_sched__hand_poll, hand, a->members > 1 ? 2 * a->team.limit : -1);
     return UWC_OK;
 }
 
