@@ -61,6 +61,7 @@ typedef struct uwc_hand {
     int64_t round;  /* in work, 0: idle */
     int64_t last;   /* that has been in work last */
     bool stopped, cancelled;
+    uwc_frame early; /* kind 0: none; the next task, which came before the one in work was left */
 } uwc_hand;
 
 /* As `poll` of a stream (self: the hand): what the coordinator says meanwhile. Errors: INTERRUPTED (stopped, cancelled; also at every

@@ -25,12 +25,21 @@ static uwc_status obey(uwc_hand *hand, const uwc_frame *frame, bool *mine) {
     return UWC_OK;
 }
 
-/* At most one frame, so that what comes behind a cancellation stays for the next task. */
+/* At most one frame, so that what comes behind a cancellation stays for the next task. The first member of a team may have reported, and
+ * the coordinator have answered, before the others have seen their last message from it: that next task waits, with all that comes behind
+ * it. */
 static uwc_status poll_frames(uwc_hand *hand) {
     uwc_frame frame;
     bool got, mine = true;
+    if (hand->early.kind != 0) {
+        return UWC_OK;
+    }
     UWC_TRY(uwc_comm_receive(hand->comm, 0, 0, &frame, &got));
     uwc_status st = got ? obey(hand, &frame, &mine) : UWC_OK;
+    if (!mine && frame.kind == UWC_MESSAGE_TASK) {
+        hand->early = frame;
+        return st;
+    }
     if (!mine) {
         st = uwc_error_set(UWC_E_COMM, "a message of kind %d came in the middle of a task", frame.kind);
     }
@@ -42,6 +51,11 @@ static uwc_status poll_frames(uwc_hand *hand) {
 static uwc_status receive(uwc_hand *hand, uwc_frame *out) {
     const double most = 10 * uwc_comm_patience(hand->comm);
     bool got;
+    if (hand->early.kind != 0) {
+        *out = hand->early;
+        hand->early = (uwc_frame){0};
+        return UWC_OK;
+    }
     UWC_TRY(uwc_comm_receive(hand->comm, 0, most, out, &got));
     if (!got) {
         uwc_comm_lose(hand->comm, 0);
@@ -143,6 +157,7 @@ static uwc_status serve(uwc_hand *hand) {
 uwc_status uwc_sched__serve(uwc_hand *hand) {
     uwc_status st = serve(hand);
     uwc_error error = *uwc_error_last();
+    uwc_frame_clear(&hand->early);
     uwc_status told =
         uwc_sched__tell(hand->comm, 0, UWC_MESSAGE_BYE, uwc_peak_rss(), 0); /* the coordinator waits for it, whatever happened */
     return st == UWC_OK ? told : uwc_error_restore(&error);

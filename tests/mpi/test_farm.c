@@ -321,6 +321,10 @@ static uwc_status swap_teams(field *f, uwc_hand *hand, const uwc_assignment *a) 
     UWC_TRY(uwc_comm_swap(comm, a->team.rank[1 - a->member], (int)a->round, mine, theirs, 5, uwc_sched__hand_poll, hand));
     assert_memory_equal(mine, theirs, 4 * sizeof mine[0]);
     assert_true(theirs[4] == 1 - a->member);
+    for (int look = 0; look < 5 && a->member == 1; look++) { /* meanwhile the other one reports, and the next task comes */
+        UWC_TRY(uwc_sched__hand_poll(hand));
+        nap(0.001);
+    }
     return UWC_OK;
 }
 
