@@ -104,7 +104,7 @@ static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, ada
     a->options = options;
     a->rate = options->adapt.rate;
     a->parts = (options->adapt.batch + images - 1) / images;
-    UWC_TRY(uwc_recon__minibatch_open(p, images, &a->batch));
+    UWC_TRY(uwc_recon__minibatch_open(p, images, options->batch_bytes, &a->batch));
     UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
     UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
     for (int i = 0; i < graph->n_outputs; i++) {

@@ -21,7 +21,8 @@ double uwc_recon_learning_work(const uwc_recon_options *options, const uwc_bits 
 }
 
 uwc_status uwc_recon__learn_layer(uwc_paths *p, int index, const uwc_recon_options *options, uwc_weights *weights) {
-    const uwc_learning learning = {.iterations = options->iterations, .rounding = true, .seed = options->seed};
+    const uwc_learning learning = {
+        .iterations = options->iterations, .rounding = true, .most_kept = options->batch_bytes, .seed = options->seed};
     uwc_section section;
     uwc_status st = uwc_recon__section_open(p, index, options, &section);
     if (st == UWC_OK) {
@@ -47,8 +48,9 @@ static uwc_status apply(uwc_paths *p, const uwc_unit_result *result) {
 /* The rounding with float activations in the unit, then their steps for what has been rounded. */
 static uwc_status learn_in_turn(uwc_paths *p, const uwc_recon_options *options, const uwc_unit_result *result,
                                 uwc_weights *const *weights) {
-    const uwc_learning rounding = {.iterations = options->iterations, .rounding = true, .seed = options->seed};
-    const uwc_learning steps = {.iterations = (options->iterations + 3) / 4, .steps = true, .seed = options->seed};
+    const int64_t most_kept = options->batch_bytes, some = (options->iterations + 3) / 4;
+    const uwc_learning rounding = {.iterations = options->iterations, .rounding = true, .most_kept = most_kept, .seed = options->seed};
+    const uwc_learning steps = {.iterations = some, .steps = true, .most_kept = most_kept, .seed = options->seed};
     bool quantized = false;
     UWC_TRY(uwc_recon__learn(p, &rounding, weights));
     UWC_TRY(apply(p, result));
@@ -64,7 +66,12 @@ static uwc_status learn_in_turn(uwc_paths *p, const uwc_recon_options *options, 
 /* Rounding and steps at the same time, with half of the activations float. */
 static uwc_status learn_together(uwc_paths *p, const uwc_recon_options *options, const uwc_unit_result *result,
                                  uwc_weights *const *weights) {
-    const uwc_learning learning = {.iterations = options->iterations, .rounding = true, .steps = true, .drop = 0.5, .seed = options->seed};
+    const uwc_learning learning = {.iterations = options->iterations,
+                                   .rounding = true,
+                                   .steps = true,
+                                   .drop = 0.5,
+                                   .most_kept = options->batch_bytes,
+                                   .seed = options->seed};
     UWC_TRY(uwc_recon__learn(p, &learning, weights));
     return apply(p, result);
 }

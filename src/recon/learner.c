@@ -64,8 +64,9 @@ static uwc_status open_learner(uwc_paths *p, const uwc_learning *learning, uwc_w
     const uwc_graph *unit = p->unit;
     int64_t input = 0;
     *l = (learner){.paths = p, .learning = learning};
-    UWC_TRY(uwc_recon__minibatch_open(p, UWC_LEARN_BATCH, &l->batch));
+    UWC_TRY(uwc_recon__minibatch_open(p, UWC_LEARN_BATCH, learning->most_kept, &l->batch));
     uwc_recon__minibatch_train_all(&l->batch);
+    l->batch.wants_real = learning->drop > 0;
     UWC_TRY(uwc_gradient_create(p->quantized, UWC_LEARN_BATCH, false, &l->gradient));
     UWC_TRY(uwc_calloc(unit->n_outputs, sizeof *l->grad_out, &l->grad_out));
     for (int i = 0; i < unit->n_outputs; i++) {

@@ -1,5 +1,5 @@
 /* Batches of images drawn at random, for descent on a unit's output error: its inputs in the quantized network, and what the float unit
- * gives. */
+ * gives, which is made once for all images where that fits, otherwise for every batch anew. */
 #include "recon_impl.h"
 
 #include <string.h>
@@ -32,17 +32,6 @@ static uwc_status list_images(const uwc_stream *stream, bool held_out, int64_t m
     return UWC_OK;
 }
 
-uwc_status uwc_recon__minibatch_open(uwc_paths *p, int64_t size, uwc_minibatch *out) {
-    *out = (uwc_minibatch){.paths = p, .size = size};
-    UWC_TRY(list_images(p->stream, false, p->stream->images, &out->train, &out->n_train));
-    UWC_TRY(list_images(p->stream, true, p->stream->images, &out->judge, &out->n_judge));
-    UWC_TRY(uwc_calloc(size, sizeof *out->image, &out->image));
-    UWC_TRY(uwc_calloc(p->unit->n_outputs, sizeof *out->got, &out->got));
-    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->input));
-    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->real));
-    return make(p->unit, p->unit->output, p->unit->n_outputs, size, &out->target);
-}
-
 static void clear(uwc_tensor ***tensors, int n) {
     for (int i = 0; *tensors != NULL && i < n; i++) {
         uwc_tensor_destroy(&(*tensors)[i]);
@@ -57,6 +46,10 @@ void uwc_recon__minibatch_close(uwc_minibatch *m) {
     clear(&m->input, m->paths->unit->n_inputs);
     clear(&m->real, m->paths->unit->n_inputs);
     clear(&m->target, m->paths->unit->n_outputs);
+    for (int i = 0; m->kept != NULL && i < m->paths->unit->n_outputs; i++) {
+        uwc_free(&m->kept[i]);
+    }
+    uwc_free(&m->kept);
     uwc_free(&m->train);
     uwc_free(&m->judge);
     uwc_free(&m->image);
@@ -70,17 +63,21 @@ void uwc_recon__minibatch_train_all(uwc_minibatch *m) {
     }
 }
 
-static uwc_status read(uwc_minibatch *m, int input, bool quantized, const uwc_tensor *to) {
+/* ---- one batch ----------------------------------------------------------------------------------------------------------------- */
+
+static uwc_status read_inputs(uwc_minibatch *m, bool quantized, uwc_tensor *const *to) {
     const uwc_stream *stream = m->paths->stream;
-    for (int64_t i = 0; i < m->size; i++) {
-        uwc_tensor view = uwc_tensor_images(to, i, 1);
-        UWC_TRY(stream->read(stream->self, input, quantized, m->image[i], &view));
+    for (int input = 0; input < m->paths->unit->n_inputs; input++) {
+        for (int64_t i = 0; i < m->size; i++) {
+            uwc_tensor view = uwc_tensor_images(to[input], i, 1);
+            UWC_TRY(stream->read(stream->self, input, quantized, m->image[i], &view));
+        }
     }
     return UWC_OK;
 }
 
 /* Targets of the images [at, at + count), at most a batch of the paths. */
-static uwc_status make_targets(uwc_minibatch *m, int64_t at, int64_t count) {
+static uwc_status make_part(uwc_minibatch *m, int64_t at, int64_t count) {
     uwc_paths *p = m->paths;
     for (int i = 0; i < p->unit->n_inputs; i++) {
         p->view_float[i] = uwc_tensor_images(m->real[i], at, count);
@@ -93,19 +90,39 @@ static uwc_status make_targets(uwc_minibatch *m, int64_t at, int64_t count) {
     return UWC_OK;
 }
 
-static uwc_status load(uwc_minibatch *m) {
-    uwc_paths *p = m->paths;
-    if (p->stream->poll != NULL) {
-        UWC_TRY(p->stream->poll(p->stream->self));
-    }
-    for (int i = 0; i < p->unit->n_inputs; i++) {
-        UWC_TRY(read(m, i, true, m->input[i]));
-        UWC_TRY(read(m, i, false, m->real[i]));
-    }
-    for (int64_t at = 0; at < m->size; at += p->batch) {
-        UWC_TRY(make_targets(m, at, m->size - at < p->batch ? m->size - at : p->batch));
+static uwc_status make_targets(uwc_minibatch *m) {
+    const int64_t most = m->paths->batch;
+    UWC_TRY(read_inputs(m, false, m->real));
+    for (int64_t at = 0; at < m->size; at += most) {
+        UWC_TRY(make_part(m, at, m->size - at < most ? m->size - at : most));
     }
     return UWC_OK;
+}
+
+/* From the kept targets, or to them. */
+static void copy_kept(const uwc_minibatch *m, int64_t count, bool keep) {
+    for (int i = 0; i < m->paths->unit->n_outputs; i++) {
+        for (int64_t k = 0; k < count; k++) {
+            const uwc_tensor target = uwc_tensor_images(m->target[i], k, 1);
+            float *kept = m->kept[i] + m->image[k] * uwc_shape_count(target.shape);
+            memcpy(keep ? kept : target.f32, keep ? target.f32 : kept, uwc_tensor_bytes(&target));
+        }
+    }
+}
+
+static uwc_status poll(const uwc_minibatch *m) {
+    const uwc_stream *stream = m->paths->stream;
+    return stream->poll == NULL ? UWC_OK : stream->poll(stream->self);
+}
+
+static uwc_status load(uwc_minibatch *m) {
+    UWC_TRY(poll(m));
+    UWC_TRY(read_inputs(m, true, m->input));
+    if (m->kept == NULL) {
+        return make_targets(m);
+    }
+    copy_kept(m, m->size, false);
+    return m->wants_real ? read_inputs(m, false, m->real) : UWC_OK;
 }
 
 uwc_status uwc_recon__minibatch_draw(uwc_minibatch *m, uint64_t seed, uint64_t step) {
@@ -120,4 +137,46 @@ uwc_status uwc_recon__minibatch_judge(uwc_minibatch *m, int64_t at) {
         m->image[i] = m->judge[(at * m->size + i) % m->n_judge];
     }
     return load(m);
+}
+
+/* ---- all images ---------------------------------------------------------------------------------------------------------------- */
+
+int64_t uwc_recon__minibatch_kept_bytes(const uwc_graph *unit, int64_t images, int64_t most) {
+    int64_t count = 0;
+    for (int i = 0; i < unit->n_outputs; i++) {
+        count += uwc_shape_count(uwc_shape_batch(unit->value[unit->output[i]].shape, 1));
+    }
+    return count * images * (int64_t)sizeof(float) <= most ? count * images * (int64_t)sizeof(float) : 0;
+}
+
+/* In batches of the same size as later: the last one has its last image again. */
+static uwc_status keep_targets(uwc_minibatch *m) {
+    const uwc_graph *unit = m->paths->unit;
+    const int64_t images = m->paths->stream->images;
+    UWC_TRY(uwc_calloc(unit->n_outputs, sizeof *m->kept, &m->kept));
+    for (int i = 0; i < unit->n_outputs; i++) {
+        const int64_t count = uwc_shape_count(uwc_shape_batch(m->target[i]->shape, images));
+        UWC_TRY(uwc_calloc(count, sizeof *m->kept[i], &m->kept[i]));
+    }
+    for (int64_t first = 0; first < images; first += m->size) {
+        for (int64_t i = 0; i < m->size; i++) {
+            m->image[i] = first + i < images ? first + i : images - 1;
+        }
+        UWC_TRY(poll(m));
+        UWC_TRY(make_targets(m));
+        copy_kept(m, m->size, true);
+    }
+    return UWC_OK;
+}
+
+uwc_status uwc_recon__minibatch_open(uwc_paths *p, int64_t size, int64_t most, uwc_minibatch *out) {
+    *out = (uwc_minibatch){.paths = p, .size = size};
+    UWC_TRY(list_images(p->stream, false, p->stream->images, &out->train, &out->n_train));
+    UWC_TRY(list_images(p->stream, true, p->stream->images, &out->judge, &out->n_judge));
+    UWC_TRY(uwc_calloc(size, sizeof *out->image, &out->image));
+    UWC_TRY(uwc_calloc(p->unit->n_outputs, sizeof *out->got, &out->got));
+    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->input));
+    UWC_TRY(make(p->unit, p->unit->input, p->unit->n_inputs, size, &out->real));
+    UWC_TRY(make(p->unit, p->unit->output, p->unit->n_outputs, size, &out->target));
+    return uwc_recon__minibatch_kept_bytes(p->unit, p->stream->images, most) > 0 ? keep_targets(out) : UWC_OK;
 }

@@ -366,11 +366,16 @@ typedef struct uwc_minibatch {
     int64_t *image;                           /* [size] of the present batch */
     uwc_tensor **input, **real;               /* [n_inputs] of the unit in the quantized network and in the float one */
     uwc_tensor **target;                      /* [n_outputs] of the float unit */
+    bool wants_real;                          /* set by the caller: `real` is looked at, not only for the targets */
+    float **kept;                             /* private: [n_outputs] targets of all images; NULL: made for each batch */
     const uwc_tensor **got;                   /* private */
 } uwc_minibatch;
 
 bool uwc_recon__held_out(int shard);
-uwc_status uwc_recon__minibatch_open(uwc_paths *paths, int64_t size, uwc_minibatch *out) UWC_MUST_USE;
+/* `most`: bytes that the targets of all images may take to be kept. */
+uwc_status uwc_recon__minibatch_open(uwc_paths *paths, int64_t size, int64_t most, uwc_minibatch *out) UWC_MUST_USE;
+/* What they do take; 0: more than that, they are not kept. */
+int64_t uwc_recon__minibatch_kept_bytes(const uwc_graph *unit, int64_t images, int64_t most);
 void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
 /* From now on nothing is held out. */
 void uwc_recon__minibatch_train_all(uwc_minibatch *minibatch);
@@ -412,6 +417,7 @@ typedef struct uwc_learning {
     int64_t iterations;
     bool rounding, steps; /* what is learned: the rounding of all weights, the steps of all activations that have a quantizer */
     double drop;          /* part of the activations that keep their float value */
+    int64_t most_kept;    /* bytes that targets of all images may take */
     uint64_t seed;
 } uwc_learning;
 
