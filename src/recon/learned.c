@@ -10,7 +10,7 @@ bool uwc_recon__learns_units(uwc_method method) {
 }
 
 double uwc_recon_learning_work(const uwc_recon_options *options, const uwc_bits *bits, int64_t images, int64_t multiply_adds) {
-    enum { PASSES = 4 }; /* the target, forward, backward by activations and by weights */
+    enum { PASSES = 4 }; /* forward, backward by activations and by weights, and about as much again between the products */
     double seen = 0;     /* images */
     if (uwc_recon__wants_adapting(options, bits->weight_bits, bits->activation_bits)) {
         seen = (double)options->adapt.steps * options->adapt.batch;

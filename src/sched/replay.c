@@ -14,11 +14,17 @@ static const uwc_sim_prices prices = {.message = 1e-5, .byte = 2.5e-9, .publish 
 
 enum { UNIT_FILE_BYTES = 4096 }; /* beside the integers */
 
+/* What the journal says of a unit. */
+typedef struct solved {
+    double seconds; /* -1: nothing */
+    int64_t members;
+} solved;
+
 typedef struct replay {
     const uwc_hooks *hooks;
     uwc_sim_load load;
-    double *seconds; /* [n_tasks] of the journal, -1: none; the tasks' own are multiply-adds until all runs are read */
-    int64_t seconds_capacity;
+    solved *solved; /* [n_tasks]; the seconds of the tasks themselves are multiply-adds until all runs are read */
+    int64_t capacity;
     int runs, measured;
     bool message;
 } replay;
@@ -52,22 +58,32 @@ static void weigh_messages(const uwc_run *run, int unit, uwc_sim_task *task) {
     }
 }
 
+/* Takes `out` as it is where the unit has not been solved. */
+static uwc_status read_solved(const uwc_json *event, const char *name, solved *out) {
+    if (event == NULL) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_json_get_real(event, "unit_seconds", &out->seconds));
+    UWC_CHECK(out->seconds >= 0, UWC_E_FORMAT, "unit %s took %g s", name, out->seconds);
+    if (uwc_json_find(event, "members") != NULL) {
+        UWC_TRY(uwc_json_get_int(event, "members", &out->members));
+        UWC_CHECK(out->members >= 1 && out->members <= UWC_SHARDS, UWC_E_FORMAT, "unit %s had %lld ranks", name, (long long)out->members);
+    }
+    return UWC_OK;
+}
+
 static uwc_status add_unit(replay *r, const uwc_run *run, int unit, int first) {
     const uwc_unit *at = &run->plan->partition->unit[unit];
-    const uwc_json *event = uwc_sched__find_event(run, "unit", "unit", unit);
     uwc_unit_cost cost;
     uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
     uwc_sim_task task = {.shared = cost.shared, .alone = cost.alone, .most = uwc_sched__team_most(&cost, UWC_SHARDS)};
     weigh_messages(run, unit, &task);
     UWC_TRY(uwc_sched__sim_add(&r->load, &task));
-    UWC_TRY(uwc_grow(&r->seconds, &r->seconds_capacity, r->load.n_tasks, sizeof *r->seconds));
-    double *seconds = &r->seconds[r->load.n_tasks - 1];
-    *seconds = -1;
-    if (event != NULL) {
-        UWC_TRY(uwc_json_get_real(event, "unit_seconds", seconds));
-        UWC_CHECK(*seconds >= 0, UWC_E_FORMAT, "unit %s took %g s", at->name, *seconds);
-        r->measured++;
-    }
+    UWC_TRY(uwc_grow(&r->solved, &r->capacity, r->load.n_tasks, sizeof *r->solved));
+    solved *known = &r->solved[r->load.n_tasks - 1];
+    *known = (solved){.seconds = -1, .members = 1};
+    UWC_TRY(read_solved(uwc_sched__find_event(run, "unit", "unit", unit), at->name, known));
+    r->measured += known->seconds >= 0;
     for (int i = 0; i < at->n_inputs; i++) {
         if (uwc_sched__reads_quantized(run->plan, unit, at->input[i])) {
             UWC_TRY(uwc_sched__sim_depend(&r->load, first + run->plan->maker[at->input[i]]));
@@ -130,19 +146,22 @@ static uwc_status add_runs(replay *r, const char *folder) {
     return UWC_OK;
 }
 
-/* Measured units take what they took; others what they are estimated at, at the rate of the measured ones. Returns that rate. */
+/* Measured units take what they took, of which a team has shared a part; others what they are estimated at, at the rate of the measured
+ * ones. Returns that rate. */
 static double set_seconds(replay *r) {
     double work = 0, seconds = 0;
     for (int t = 0; t < r->load.n_tasks; t++) {
+        const solved *known = &r->solved[t];
         const uwc_sim_task *task = &r->load.task[t];
-        work += r->seconds[t] >= 0 ? task->shared + task->alone : 0;
-        seconds += r->seconds[t] >= 0 ? r->seconds[t] : 0;
+        work += known->seconds >= 0 ? task->shared / (double)known->members + task->alone : 0;
+        seconds += known->seconds >= 0 ? known->seconds : 0;
     }
     const double rate = work > 0 && seconds > 0 ? seconds / work : SECONDS_PER_MULTIPLY_ADD;
     for (int t = 0; t < r->load.n_tasks; t++) {
+        const solved *known = &r->solved[t];
         uwc_sim_task *task = &r->load.task[t];
-        const double whole = task->shared + task->alone;
-        const double own = r->seconds[t] >= 0 && whole > 0 ? r->seconds[t] / whole : rate;
+        const double one = task->shared / (double)known->members + task->alone; /* of a member */
+        const double own = known->seconds >= 0 && one > 0 ? known->seconds / one : rate;
         task->shared *= own;
         task->alone *= own;
     }
@@ -226,6 +245,6 @@ uwc_status uwc_run_simulate(const char *folder, const int *ranks, int n, const u
         uwc_json_release(out);
     }
     uwc_sched__sim_clear(&r.load);
-    uwc_free(&r.seconds);
+    uwc_free(&r.solved);
     return st;
 }

@@ -29,6 +29,14 @@ expect 0 "$program" plan chain --simulate 1,2,10000
 row 1 16.0 s 1.00
 row 2 16.0 s 1.00
 grep -q '^10000 .* chain$' "$scratch/out" || complain "the chain is not the bottleneck"
+# a unit that a team of four has solved takes longer by itself: between once and four times as long
+cp "$root/tests/cli/data/journal_of_teams.jsonl" chain/journal.jsonl
+expect 0 "$program" plan chain --simulate 1 --json
+seconds=$(sed -n 's/.*"work_seconds": //p' "$scratch/out")
+awk -v s="${seconds%,}" 'BEGIN { exit !(s > 17 && s < 64) }' || complain "the team's units are said to take $seconds s by themselves"
+cp "$root/tests/cli/data/journal_of_no_team.jsonl" chain/journal.jsonl
+refuse "had 0 ranks" plan chain --simulate 1
+cp "$root/tests/cli/data/journal_6_4_3_2_1.jsonl" chain/journal.jsonl
 # several runs in one folder go through one scheduler
 mkdir sweep && cp -r chain sweep/a && cp -r free sweep/b && mkdir sweep/other
 expect 0 "$program" plan sweep --simulate 1 --json
