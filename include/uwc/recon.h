@@ -131,9 +131,13 @@ typedef struct uwc_recon_need {
 uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *options, int64_t images, int members,
                             uwc_recon_need *out) UWC_MUST_USE;
 
-/* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, and what each of them repeats. */
+/* Adapting adds a batch's gradients in so many parts, which members of a team share. */
+enum { UWC_DESCENT_PARTS = 4 };
+
+/* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, what UWC_DESCENT_PARTS of them share,
+ * and what each of them repeats. */
 typedef struct uwc_recon_work {
-    double shared, alone;
+    double shared, descent, alone;
 } uwc_recon_work;
 
 /* Estimate from shapes for the unit of the n listed nodes of a network with bits assigned. Local. */

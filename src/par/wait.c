@@ -2,10 +2,12 @@
  * own (parcel.c), which outlive a wait that is given up. */
 #include "par_mpi.h"
 
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
-enum { BUSY_LOOKS = 100, FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
+enum { LOOKS = 2000, BUSY_LOOKS = 100 };                           /* before it sleeps; before it lets others go first */
+enum { FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
 
 uwc_status uwc_par__check(int code, const char *what) {
     if (code == MPI_SUCCESS) {
@@ -18,8 +20,10 @@ uwc_status uwc_par__check(int code, const char *what) {
 }
 
 void uwc_par__sleep(long *nanoseconds) {
-    if (*nanoseconds < BUSY_LOOKS) { /* an answer that is on its way comes sooner than a sleeper wakes */
-        ++*nanoseconds;
+    if (*nanoseconds < LOOKS) { /* what is on its way comes sooner than a sleeper wakes, and large messages come in pieces */
+        if (++*nanoseconds > BUSY_LOOKS) {
+            sched_yield();
+        }
         return;
     }
     long now = *nanoseconds < FIRST_SLEEP ? FIRST_SLEEP : *nanoseconds;
@@ -132,10 +136,19 @@ uwc_status uwc_par__receive_pieces(uwc_comm *comm, int peer, int tag, char *data
     return UWC_OK;
 }
 
+/* The peer is here too. Whoever sleeps wakes by a short message; a long one would come piece by piece, one for each look. */
+static uwc_status meet(uwc_comm *comm, int peer, int tag, uwc_status (*poll)(void *), void *self) {
+    const char here = 0;
+    char there;
+    UWC_TRY(uwc_par__post(comm, peer, tag, &here, sizeof here));
+    return uwc_par__fetch(comm, peer, tag, &there, sizeof there, -1, poll, self);
+}
+
 static uwc_status swap_piece(uwc_comm *comm, int peer, int tag, const double *mine, double *theirs, size_t bytes,
                              uwc_status (*poll)(void *), void *self) {
     uwc_par__parcel parcel;
     bool done;
+    UWC_TRY(meet(comm, peer, tag, poll, self));
     UWC_TRY(begin_send(comm, peer, tag, mine, bytes, &parcel));
     uwc_status st = uwc_par__fetch(comm, peer, tag, theirs, bytes, -1, poll, self);
     if (st == UWC_OK) {

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { JUDGED_IMAGES = 96, JUDGEMENTS = 8 };
+enum { JUDGED_IMAGES = 96, JUDGEMENTS = 8, LEVELS = 3 };
+_Static_assert(UWC_DESCENT_PARTS == 1 << (LEVELS - 1), "a tree over the parts of a batch");
 
 /* Weights or a bias of a layer, or the scale of an activation's quantizer. */
 typedef struct parameter {
@@ -18,16 +19,20 @@ typedef struct parameter {
     uwc_adam adam;
 } parameter;
 
+/* A step's images are UWC_DESCENT_PARTS parts, whose gradients are added as the leaves of a tree; the members of a team share them. */
 typedef struct adapt {
     uwc_paths *paths;
     const uwc_recon_options *options;
-    uwc_minibatch batch; /* a part of a step's images */
-    int64_t parts;
+    uwc_minibatch batch; /* a piece of a part */
+    int64_t pieces;      /* of a part */
     uwc_gradient *gradient;
     uwc_tensor **grad; /* [n_outputs] by the outputs */
     parameter *parameter;
     int n_parameters;
-    double rate; /* of the first step, as the options have it or less */
+    int64_t count; /* numbers of all parameters */
+    double *sum;   /* [LEVELS][count] gradient of the step, and sums on the way to it */
+    float *slope;  /* [count] the same, for Adam */
+    double rate;   /* of the first step, as the options have it or less */
 } adapt;
 
 bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits) {
@@ -63,6 +68,7 @@ static uwc_status add_parameter(adapt *a, int value, float *x, int64_t count, do
     *p = (parameter){.value = value, .step = x == NULL, .free = (float)size, .x = x == NULL ? &p->free : x, .size = size};
     UWC_TRY(uwc_calloc(count, sizeof *p->best, &p->best));
     memcpy(p->best, p->x, (size_t)count * sizeof *p->x);
+    a->count += count;
     return uwc_recon__adam_open(count, &p->adam);
 }
 
@@ -92,9 +98,17 @@ static uwc_status list_parameters(adapt *a) {
     return UWC_OK;
 }
 
-/* A step's images go through in parts that are no larger than other batches of the unit. */
+static int64_t divide_up(int64_t count, int64_t parts) {
+    return (count + parts - 1) / parts;
+}
+
+/* A part goes through in pieces that are no larger than other batches of the unit. */
+static int64_t count_pieces(const uwc_recon_options *options, int64_t batch) {
+    return divide_up(divide_up(options->adapt.batch, UWC_DESCENT_PARTS), batch);
+}
+
 int64_t uwc_recon__adapt_images(const uwc_recon_options *options, int64_t batch) {
-    return options->adapt.batch < batch ? options->adapt.batch : batch;
+    return divide_up(divide_up(options->adapt.batch, UWC_DESCENT_PARTS), count_pieces(options, batch));
 }
 
 static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, adapt *a) {
@@ -103,14 +117,16 @@ static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, ada
     a->paths = p;
     a->options = options;
     a->rate = options->adapt.rate;
-    a->parts = (options->adapt.batch + images - 1) / images;
+    a->pieces = count_pieces(options, p->batch);
     UWC_TRY(uwc_recon__minibatch_open(p, images, options->batch_bytes, &a->batch));
     UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
     UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
     for (int i = 0; i < graph->n_outputs; i++) {
         UWC_TRY(uwc_tensor_activation(a->batch.target[i]->shape, &a->grad[i]));
     }
-    return list_parameters(a);
+    UWC_TRY(list_parameters(a));
+    UWC_TRY(uwc_calloc(LEVELS * a->count, sizeof *a->sum, &a->sum));
+    return uwc_calloc(a->count, sizeof *a->slope, &a->slope);
 }
 
 static void close_adapt(adapt *a) {
@@ -123,6 +139,8 @@ static void close_adapt(adapt *a) {
         uwc_tensor_destroy(&a->grad[i]);
     }
     uwc_free(&a->grad);
+    uwc_free(&a->sum);
+    uwc_free(&a->slope);
     uwc_gradient_destroy(&a->gradient);
     uwc_recon__minibatch_close(&a->batch);
 }
@@ -154,29 +172,74 @@ static void take_steps(const adapt *a) {
 }
 
 /* output - target is the gradient of half the square error, up to a factor that Adam does not see. */
-static uwc_status differentiate(adapt *a, int64_t step, int64_t part) {
-    const uint64_t key = (uint64_t)(step * a->parts + part);
+static uwc_status differentiate(adapt *a, int64_t step, int64_t part, int64_t piece) {
+    const int64_t first = (part * a->pieces + piece) * a->batch.size;
+    const uint64_t key = (uint64_t)((step * UWC_DESCENT_PARTS + part) * a->pieces + piece);
     const uwc_drop drop = {.part = a->options->adapt.drop, .seed = a->options->seed, .step = key};
     const uwc_graph *graph = a->paths->quantized;
     const uwc_tensor *const *grad = (const uwc_tensor *const *)a->grad;
-    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, key));
+    UWC_TRY(uwc_recon__minibatch_draw(&a->batch, a->options->seed, (uint64_t)step, first));
     UWC_TRY(uwc_gradient_forward(a->gradient, (const uwc_tensor *const *)a->batch.input, drop.part > 0 ? &drop : NULL));
     for (int i = 0; i < graph->n_outputs; i++) {
         uwc_recon__subtract(uwc_gradient_value(a->gradient, graph->output[i]), a->batch.target[i], a->grad[i]);
     }
-    return part == 0 ? uwc_gradient_backward(a->gradient, grad) : uwc_gradient_backward_more(a->gradient, grad);
+    return piece == 0 ? uwc_gradient_backward(a->gradient, grad) : uwc_gradient_backward_more(a->gradient, grad);
+}
+
+/* The gradient by all parameters of the pieces since the last call of uwc_gradient_backward. */
+static void take_gradient(const adapt *a, double *sum) {
+    for (int i = 0; i < a->n_parameters; i++) {
+        const parameter *p = &a->parameter[i];
+        const float *by = p->step ? NULL : uwc_gradient_by(a->gradient, p->value)->f32;
+        for (int64_t k = 0; k < p->adam.count; k++) {
+            sum[k] = p->step ? uwc_gradient_by_scale(a->gradient, p->value) : (double)by[k];
+        }
+        sum += p->adam.count;
+    }
+}
+
+/* sum[count] = the gradient of some parts, a power of two of them, added pairwise; behind it is room for the levels below. */
+static uwc_status add_parts(adapt *a, int64_t step, int64_t first, int64_t parts, double *sum) {
+    if (parts > 1) {
+        UWC_TRY(add_parts(a, step, first, parts / 2, sum));
+        UWC_TRY(add_parts(a, step, first + parts / 2, parts / 2, sum + a->count));
+        for (int64_t k = 0; k < a->count; k++) {
+            sum[k] += sum[a->count + k];
+        }
+        return UWC_OK;
+    }
+    for (int64_t piece = 0; piece < a->pieces; piece++) {
+        UWC_TRY(differentiate(a, step, first, piece));
+    }
+    take_gradient(a, sum);
+    return UWC_OK;
+}
+
+/* Of the whole batch: what is this member's, then the others'. In larger teams than there are parts some members have none. */
+static uwc_status add_batch(adapt *a, int64_t step) {
+    const uwc_stream *stream = a->paths->stream;
+    const int members = stream->members > 1 ? stream->members : 1, each = members > UWC_DESCENT_PARTS ? members / UWC_DESCENT_PARTS : 1;
+    const int64_t parts = UWC_DESCENT_PARTS * each / members;
+    if (stream->member % each == 0) {
+        UWC_TRY(add_parts(a, step, stream->member / each * parts, parts, a->sum));
+    } else {
+        memset(a->sum, 0, (size_t)a->count * sizeof *a->sum);
+    }
+    return members > 1 ? stream->combine(stream->self, a->sum, a->count) : UWC_OK;
 }
 
 static uwc_status descend(adapt *a, int step) {
     const uwc_adapt_options *o = &a->options->adapt;
     const double pi = 3.14159265358979323846, rate = a->rate * 0.5 * (1 + cos(pi * step / o->steps));
-    for (int64_t part = 0; part < a->parts; part++) {
-        UWC_TRY(differentiate(a, step, part));
+    const float *slope = a->slope;
+    UWC_TRY(add_batch(a, step));
+    for (int64_t k = 0; k < a->count; k++) {
+        a->slope[k] = (float)a->sum[k];
     }
     for (int i = 0; i < a->n_parameters; i++) {
         parameter *p = &a->parameter[i];
-        const float by_scale = (float)uwc_gradient_by_scale(a->gradient, p->value);
-        uwc_recon__adam_step(&p->adam, p->step ? &by_scale : uwc_gradient_by(a->gradient, p->value)->f32, rate * p->size, p->x);
+        uwc_recon__adam_step(&p->adam, slope, rate * p->size, p->x);
+        slope += p->adam.count;
         if (p->step) {
             p->free = fmaxf(p->free, (float)(0.1 * p->size));
         }

@@ -111,7 +111,7 @@ static int64_t count_values(const uwc_graph *graph, const int *value, int n) {
 }
 
 uwc_status uwc_recon__learn_bytes(const uwc_graph *unit, int64_t images, int64_t *out) {
-    enum { SUMS = 16, LEARNED = 6 }; /* of a weight: partial sums of its gradient in backward.h; numbers of its rounding */
+    enum { SUMS = 16, LEARNED = 6 }; /* of a weight: partial sums of its gradient in backward.h and adapt.c; numbers of its rounding */
     int64_t most = 0, weights = 0;
     UWC_TRY(uwc_gradient_bytes(unit, images, out));
     for (int v = 0; v < unit->n_values; v++) {
@@ -154,7 +154,7 @@ static uwc_status run_batch(learner *l, int64_t iteration) {
     const uwc_graph *quantized = l->paths->quantized;
     const uwc_drop drop = {l->learning->drop, l->learning->seed, (uint64_t)iteration};
     const bool drops = drop.part > 0;
-    UWC_TRY(uwc_recon__minibatch_draw(&l->batch, l->learning->seed, (uint64_t)iteration));
+    UWC_TRY(uwc_recon__minibatch_draw(&l->batch, l->learning->seed, (uint64_t)iteration, 0));
     if (drops) {
         drop_inputs(l, &drop);
     }

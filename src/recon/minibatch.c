@@ -125,9 +125,9 @@ static uwc_status load(uwc_minibatch *m) {
     return m->wants_real ? read_inputs(m, false, m->real) : UWC_OK;
 }
 
-uwc_status uwc_recon__minibatch_draw(uwc_minibatch *m, uint64_t seed, uint64_t step) {
+uwc_status uwc_recon__minibatch_draw(uwc_minibatch *m, uint64_t seed, uint64_t step, int64_t first) {
     for (int64_t i = 0; i < m->size; i++) {
-        m->image[i] = m->train[uwc_rng_below(seed, UINT64_C(1) << 62 | step, (uint64_t)i, m->n_train)];
+        m->image[i] = m->train[uwc_rng_below(seed, UINT64_C(1) << 62 | step, (uint64_t)(first + i), m->n_train)];
     }
     return load(m);
 }

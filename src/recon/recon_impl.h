@@ -379,13 +379,13 @@ int64_t uwc_recon__minibatch_kept_bytes(const uwc_graph *unit, int64_t images, i
 void uwc_recon__minibatch_close(uwc_minibatch *minibatch);
 /* From now on nothing is held out. */
 void uwc_recon__minibatch_train_all(uwc_minibatch *minibatch);
-/* The batch of a step: images drawn from (seed, step). */
-uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step) UWC_MUST_USE;
+/* Images [first, first + size) of those that are drawn from (seed, step). */
+uwc_status uwc_recon__minibatch_draw(uwc_minibatch *minibatch, uint64_t seed, uint64_t step, int64_t first) UWC_MUST_USE;
 /* Batch `at` of the images that are held out; the first ones come again behind the last. */
 uwc_status uwc_recon__minibatch_judge(uwc_minibatch *minibatch, int64_t at) UWC_MUST_USE;
 /* Adapting is wanted for a unit whose coarsest weights and activations have so many bits (activations 32: float). */
 bool uwc_recon__wants_adapting(const uwc_recon_options *options, int weight_bits, int activation_bits);
-/* Images that go through at once. */
+/* Images that go through at once, at most `batch`. */
 int64_t uwc_recon__adapt_images(const uwc_recon_options *options, int64_t batch);
 /* The unit adapts before it is rounded. */
 bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);

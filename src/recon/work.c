@@ -44,7 +44,7 @@ static void add_closed_form(const reckoning *r, const uwc_geometry *g) {
     r->work->alone += solution_work(g, r->options);
 }
 
-/* Descent is every member's own: it looks at batches of all shards. */
+/* Members share what adapting takes; learning the rounding is every member's own. */
 static void add_learning(const reckoning *r, const int *node, int n) {
     uwc_bits bits = {.weight_bits = 8, .activation_bits = 32};
     for (int i = 0; i < n; i++) {
@@ -55,7 +55,13 @@ static void add_learning(const reckoning *r, const int *node, int n) {
             bits.activation_bits = own > 0 && own < bits.activation_bits ? own : bits.activation_bits;
         }
     }
-    r->work->alone += r->images * uwc_recon_learning_work(r->options, &bits, (int64_t)r->images, (int64_t)r->multiply_adds);
+    const double work = r->images * uwc_recon_learning_work(r->options, &bits, (int64_t)r->images, (int64_t)r->multiply_adds);
+    if (uwc_recon__wants_adapting(r->options, bits.weight_bits, bits.activation_bits)) {
+        r->work->descent += work;
+        r->work->alone += r->images * r->multiply_adds; /* its targets */
+    } else {
+        r->work->alone += work;
+    }
 }
 
 void uwc_recon_estimate(const uwc_graph *network, const int *node, int n, const uwc_recon_options *options, int64_t images,

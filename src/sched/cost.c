@@ -7,7 +7,8 @@ void uwc_sched__unit_cost(const uwc_plan *plan, const uwc_settings *settings, in
 }
 
 double uwc_sched__team_cost(const uwc_unit_cost *cost, int members) {
-    return cost->alone + cost->shared / members;
+    const int descending = members < UWC_DESCENT_PARTS ? members : UWC_DESCENT_PARTS;
+    return cost->alone + cost->descent / descending + cost->shared / members;
 }
 
 /* Below this a member is of more use elsewhere: what it repeats is lost. */

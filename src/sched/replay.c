@@ -76,7 +76,7 @@ static uwc_status add_unit(replay *r, const uwc_run *run, int unit, int first) {
     const uwc_unit *at = &run->plan->partition->unit[unit];
     uwc_unit_cost cost;
     uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
-    uwc_sim_task task = {.shared = cost.shared, .alone = cost.alone, .most = uwc_sched__team_most(&cost, UWC_SHARDS)};
+    uwc_sim_task task = {.seconds = cost, .most = uwc_sched__team_most(&cost, UWC_SHARDS)};
     weigh_messages(run, unit, &task);
     UWC_TRY(uwc_sched__sim_add(&r->load, &task));
     UWC_TRY(uwc_grow(&r->solved, &r->capacity, r->load.n_tasks, sizeof *r->solved));
@@ -152,18 +152,18 @@ static double set_seconds(replay *r) {
     double work = 0, seconds = 0;
     for (int t = 0; t < r->load.n_tasks; t++) {
         const solved *known = &r->solved[t];
-        const uwc_sim_task *task = &r->load.task[t];
-        work += known->seconds >= 0 ? task->shared / (double)known->members + task->alone : 0;
+        work += known->seconds >= 0 ? uwc_sched__team_cost(&r->load.task[t].seconds, (int)known->members) : 0;
         seconds += known->seconds >= 0 ? known->seconds : 0;
     }
     const double rate = work > 0 && seconds > 0 ? seconds / work : SECONDS_PER_MULTIPLY_ADD;
     for (int t = 0; t < r->load.n_tasks; t++) {
         const solved *known = &r->solved[t];
-        uwc_sim_task *task = &r->load.task[t];
-        const double one = task->shared / (double)known->members + task->alone; /* of a member */
+        uwc_recon_work *work_of = &r->load.task[t].seconds;
+        const double one = uwc_sched__team_cost(work_of, (int)known->members); /* of a member */
         const double own = known->seconds >= 0 && one > 0 ? known->seconds / one : rate;
-        task->shared *= own;
-        task->alone *= own;
+        work_of->shared *= own;
+        work_of->descent *= own;
+        work_of->alone *= own;
     }
     return rate;
 }
@@ -220,7 +220,7 @@ static uwc_status answer(replay *r, const int *ranks, int n, uwc_json *out) {
     UWC_TRY(st);
     UWC_TRY(st_costs);
     for (int t = 0; t < r->load.n_tasks; t++) {
-        work += r->load.task[t].shared + r->load.task[t].alone;
+        work += uwc_sched__team_cost(&r->load.task[t].seconds, 1);
     }
     const member own[] = {{"estimated_rate", 1 / rate}, {"work_seconds", work}};
     const member price[] = {{"message", prices.message}, {"byte", prices.byte}, {"publish", prices.publish}};

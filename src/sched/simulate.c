@@ -1,6 +1,7 @@
 #include "simulate.h"
 
 #include "heap.h"
+#include "sched_impl.h"
 #include "scheduler.h"
 
 uwc_status uwc_sched__sim_add(uwc_sim_load *load, const uwc_sim_task *task) {
@@ -33,7 +34,7 @@ typedef struct machine {
 } machine;
 
 static double duration(const uwc_sim_task *task, int members) {
-    return task->alone + task->shared / members;
+    return uwc_sched__team_cost(&task->seconds, members);
 }
 
 /* The largest team that the workers can form for a task. */

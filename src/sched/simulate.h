@@ -3,10 +3,10 @@
 #ifndef UWC_SIMULATE_H
 #define UWC_SIMULATE_H
 
-#include <uwc/base.h>
+#include <uwc/recon.h>
 
 typedef struct uwc_sim_task {
-    double shared, alone;       /* seconds of one worker: what a team shares, what each member repeats */
+    uwc_recon_work seconds;     /* of one worker */
     double in_bytes, out_bytes; /* messages to each member, and from the lead */
     int most;                   /* members */
 } uwc_sim_task;

@@ -69,7 +69,7 @@ static void batches_hold_what_they_say(void **state) {
     bench b;
     open_bench(IMAGES, NONE_KEPT, &b);
     for (uint64_t step = 0; step < 3; step++) {
-        must(uwc_recon__minibatch_draw(&b.batch, 7, step));
+        must(uwc_recon__minibatch_draw(&b.batch, 7, step, 0));
         check_batch(&b);
     }
     must(uwc_recon__minibatch_judge(&b.batch, 0));
@@ -87,8 +87,8 @@ static void kept_targets_are_those_of_every_batch(void **state) {
     for (uint64_t step = 0; step < 8; step++) {
         kept.batch.wants_real = step == 7;
         const int before = kept.images.calls;
-        must(uwc_recon__minibatch_draw(&anew.batch, 7, step));
-        must(uwc_recon__minibatch_draw(&kept.batch, 7, step));
+        must(uwc_recon__minibatch_draw(&anew.batch, 7, step, 0));
+        must(uwc_recon__minibatch_draw(&kept.batch, 7, step, 0));
         check_batch(&kept);
         assert_int_equal(kept.images.calls - before, 1 + (step == 7 ? 2 : 1) * unit->n_inputs * SIZE);
         for (int i = 0; i < unit->n_outputs; i++) {
@@ -123,12 +123,12 @@ static void images_are_drawn_by_seed_and_step(void **state) {
     static const uint64_t key[3][2] = {{7, 1}, {7, 2}, {8, 1}};
     open_bench(IMAGES, NONE_KEPT, &b);
     for (int k = 0; k < 3; k++) {
-        must(uwc_recon__minibatch_draw(&b.batch, key[k][0], key[k][1]));
+        must(uwc_recon__minibatch_draw(&b.batch, key[k][0], key[k][1], 0));
         memcpy(drawn[k], b.batch.image, sizeof drawn[k]);
     }
     assert_memory_not_equal(drawn[0], drawn[1], sizeof drawn[0]);
     assert_memory_not_equal(drawn[0], drawn[2], sizeof drawn[0]);
-    must(uwc_recon__minibatch_draw(&b.batch, 7, 1));
+    must(uwc_recon__minibatch_draw(&b.batch, 7, 1, 0));
     assert_memory_equal(drawn[0], b.batch.image, sizeof drawn[0]);
     close_bench(&b);
 }
@@ -141,7 +141,7 @@ static void held_out_images_are_never_drawn(void **state) {
     assert_int_equal(b.batch.n_train + b.batch.n_judge, IMAGES);
     assert_in_range(b.batch.n_judge, IMAGES / 16, IMAGES / 4);
     for (uint64_t step = 0; step < 40; step++) {
-        must(uwc_recon__minibatch_draw(&b.batch, 1, step));
+        must(uwc_recon__minibatch_draw(&b.batch, 1, step, 0));
         for (int k = 0; k < SIZE; k++) {
             assert_false(uwc_recon__held_out(shard_of(b.batch.image[k], IMAGES)));
         }
@@ -165,7 +165,7 @@ static void few_images_are_enough(void **state) {
     (void)state;
     bench b;
     open_bench(1, ALL_KEPT, &b);
-    must(uwc_recon__minibatch_draw(&b.batch, 1, 0));
+    must(uwc_recon__minibatch_draw(&b.batch, 1, 0, 0));
     must(uwc_recon__minibatch_judge(&b.batch, 0));
     for (int k = 0; k < SIZE; k++) {
         assert_int_equal(b.batch.image[k], 0);
@@ -179,10 +179,10 @@ static void reading_can_be_interrupted(void **state) {
     open_bench(IMAGES, NONE_KEPT, &b);
     b.images.stop_at = b.images.calls;
     b.images.stop = UWC_E_INTERRUPTED;
-    assert_int_equal(uwc_recon__minibatch_draw(&b.batch, 1, 0), UWC_E_INTERRUPTED);
+    assert_int_equal(uwc_recon__minibatch_draw(&b.batch, 1, 0, 0), UWC_E_INTERRUPTED);
     assert_string_equal(b.images.stopped, "poll");
     b.images.stop_at = b.images.calls + 3;
-    assert_int_equal(uwc_recon__minibatch_draw(&b.batch, 1, 0), UWC_E_INTERRUPTED);
+    assert_int_equal(uwc_recon__minibatch_draw(&b.batch, 1, 0, 0), UWC_E_INTERRUPTED);
     assert_string_equal(b.images.stopped, "read");
     close_bench(&b);
 }

@@ -234,6 +234,20 @@ static void sampled_positions_in_a_team(void **state) {
     compare_teams(joining_unit, options, 37, (int[]){16}, 1);
 }
 
+/* Members share the parts of every batch; of sixteen, twelve have none. Batches that the parts do not divide, and pieces of parts. */
+static void adapting_in_a_team(void **state) {
+    (void)state;
+    static unit_maker *const makers[] = {inverted_unit, joining_unit, head_unit};
+    static const int batch[] = {16, 10, 40};
+    for (size_t u = 0; u < sizeof makers / sizeof makers[0]; u++) {
+        uwc_recon_options options = default_options();
+        options.adapt =
+            (uwc_adapt_options){.when = UWC_ADAPT_ALWAYS, .steps = 10, .batch = batch[u], .rate = 0.01, .drop = u == 1 ? 0.25 : 0};
+        options.batch_bytes = u == 2 ? 1 << 12 : options.batch_bytes;
+        compare_teams(makers[u], options, 37, (int[]){2, 4, 16}, 3);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(teams_give_the_same_bytes_as_one_member),
@@ -241,6 +255,7 @@ int main(void) {
         cmocka_unit_test(statistics_of_teams_are_those_of_one_member),
         cmocka_unit_test(nearest_rounding_in_a_team),
         cmocka_unit_test(sampled_positions_in_a_team),
+        cmocka_unit_test(adapting_in_a_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,8 @@ static void given_a_ridge_to_choose_when_estimated_expect_its_factorisations_wit
     uwc_graph_destroy(&graph);
 }
 
-/* Four passes over the images of every step, and a search for the step of the input. */
-static void given_few_bits_when_estimated_expect_descent_with_every_member(void **state) {
+/* Four passes over the images of every step, which members share, and a search for the step of the input, which they do not. */
+static void given_few_bits_when_estimated_expect_descent(void **state) {
     (void)state;
     uwc_graph *graph = linear_unit();
     uwc_recon_options options = plain;
@@ -49,7 +49,22 @@ static void given_few_bits_when_estimated_expect_descent_with_every_member(void 
     must(uwc_graph_assign_bits(graph, &(uwc_bits){.weight_bits = 3, .activation_bits = 4, .first_last_bits = 4}));
     uwc_recon_work after = estimate(graph, &options, IMAGES);
     assert_float_equal(after.shared, before.shared, 1e-6);
-    assert_float_equal(after.alone - before.alone, 6e8 + 3 * 8 * 4 * 70, 1e-3);
+    assert_float_equal(after.alone - before.alone, 6e8 + IMAGES * 70, 1e-3); /* the targets */
+    assert_float_equal(after.descent, 3 * 8 * 4 * 70, 1e-3);
+    assert_float_equal(before.descent, 0, 0);
+    uwc_graph_destroy(&graph);
+}
+
+/* Every member learns the rounding by itself. */
+static void given_a_learning_method_when_estimated_expect_its_iterations_with_every_member(void **state) {
+    (void)state;
+    uwc_graph *graph = linear_unit();
+    uwc_recon_options options = plain;
+    options.method = UWC_METHOD_QDROP;
+    options.iterations = 5;
+    const uwc_recon_work work = estimate(graph, &options, IMAGES);
+    assert_float_equal(work.alone, 5 * UWC_LEARN_BATCH * 4 * 70, 1e-3);
+    assert_float_equal(work.descent, 0, 0);
     uwc_graph_destroy(&graph);
 }
 
@@ -70,7 +85,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_a_linear_layer_when_estimated_expect_the_count_by_hand),
         cmocka_unit_test(given_a_ridge_to_choose_when_estimated_expect_its_factorisations_with_every_member),
-        cmocka_unit_test(given_few_bits_when_estimated_expect_descent_with_every_member),
+        cmocka_unit_test(given_few_bits_when_estimated_expect_descent),
+        cmocka_unit_test(given_a_learning_method_when_estimated_expect_its_iterations_with_every_member),
         cmocka_unit_test(given_more_images_than_are_looked_at_when_estimated_expect_only_passes_to_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

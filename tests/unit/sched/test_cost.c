@@ -23,6 +23,15 @@ static void given_work_that_each_repeats_when_asked_expect_teams_while_a_doublin
     assert_int_equal(most(0.75, 0.25, 16), 8); /* 37, 30, 21 %; sixteen 13.6 % */
 }
 
+/* A batch has so many parts; more members are worth having for the rest alone. */
+static void given_descent_when_asked_expect_no_more_members_than_parts(void **state) {
+    (void)state;
+    const uwc_unit_cost adapting = {.shared = 8, .descent = 16, .alone = 1};
+    assert_int_equal(uwc_sched__team_most(&(uwc_unit_cost){.descent = 1}, 16), UWC_DESCENT_PARTS);
+    assert_float_equal(uwc_sched__team_cost(&adapting, 2), 1 + 8 + 4, 1e-6);
+    assert_float_equal(uwc_sched__team_cost(&adapting, 16), 1 + 4 + 0.5, 1e-6);
+}
+
 static void given_a_unit_of_a_plan_when_asked_expect_the_estimate_of_its_nodes(void **state) {
     (void)state;
     uwc_graph *graph = new_graph();
@@ -51,6 +60,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_work_that_is_shared_when_asked_expect_as_many_as_there_may_be),
         cmocka_unit_test(given_work_that_each_repeats_when_asked_expect_teams_while_a_doubling_saves_enough),
+        cmocka_unit_test(given_descent_when_asked_expect_no_more_members_than_parts),
         cmocka_unit_test(given_a_unit_of_a_plan_when_asked_expect_the_estimate_of_its_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

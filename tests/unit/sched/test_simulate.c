@@ -27,7 +27,7 @@ static void given_independent_tasks_when_simulated_expect_the_longest_first(void
     (void)state;
     uwc_sim_load load = {0};
     for (int t = 0; t < 5; t++) {
-        add(&load, (uwc_sim_task){.alone = (const double[]){3, 5, 3, 4, 3}[t]});
+        add(&load, (uwc_sim_task){.seconds.alone = (const double[]){3, 5, 3, 4, 3}[t]});
     }
     uwc_sim_result one = on(&load, &nothing, 1), two = on(&load, &nothing, 2), three = on(&load, &nothing, 3);
     assert_float_equal(one.seconds, 18, 1e-9);
@@ -46,8 +46,8 @@ static void given_prices_when_simulated_expect_every_second_of_the_coordinator(v
     (void)state;
     const uwc_sim_prices prices = {.message = 1, .byte = 0.5, .publish = 3};
     uwc_sim_load load = {0};
-    add(&load, (uwc_sim_task){.alone = 10, .in_bytes = 2, .out_bytes = 4});
-    add(&load, (uwc_sim_task){.alone = 10, .in_bytes = 2, .out_bytes = 4});
+    add(&load, (uwc_sim_task){.seconds.alone = 10, .in_bytes = 2, .out_bytes = 4});
+    add(&load, (uwc_sim_task){.seconds.alone = 10, .in_bytes = 2, .out_bytes = 4});
     expect_ok(uwc_sched__sim_depend(&load, 0));
     uwc_sim_result result = on(&load, &prices, 3);
     assert_float_equal(result.seconds, 2 + 2 * (2 + 10 + 6), 1e-9);
@@ -67,7 +67,7 @@ static void given_results_that_come_together_when_simulated_expect_them_one_afte
     const uwc_sim_prices prices = {.publish = 3};
     uwc_sim_load load = {0};
     for (int t = 0; t < 4; t++) {
-        add(&load, (uwc_sim_task){.alone = 1});
+        add(&load, (uwc_sim_task){.seconds.alone = 1});
     }
     uwc_sim_result result = on(&load, &prices, 5);
     assert_float_equal(result.seconds, 13, 1e-9);
@@ -82,7 +82,7 @@ static void given_a_team_when_simulated_expect_the_shared_part_divided(void **st
     const uwc_sim_prices prices = {.message = 0.25};
     uwc_sim_load load = {0};
     for (int t = 0; t < 2; t++) {
-        add(&load, (uwc_sim_task){.shared = 16, .alone = 1, .most = 16});
+        add(&load, (uwc_sim_task){.seconds = {.shared = 16, .alone = 1}, .most = 16});
     }
     expect_ok(uwc_sched__sim_depend(&load, 0));
     uwc_sim_result result = on(&load, &prices, 6);
@@ -100,7 +100,7 @@ static void given_ten_thousand_ranks_when_simulated_expect_no_search_through_the
     const uwc_sim_prices prices = {.message = 1e-5};
     uwc_sim_load load = {0};
     for (int t = 0; t < TASKS; t++) {
-        add(&load, (uwc_sim_task){.alone = 1 + uwc_rng_uniform(4, 0, (uint64_t)t)});
+        add(&load, (uwc_sim_task){.seconds.alone = 1 + uwc_rng_uniform(4, 0, (uint64_t)t)});
         if (t % 10 > 0) {
             expect_ok(uwc_sched__sim_depend(&load, t - 1));
         }
