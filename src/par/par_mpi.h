@@ -49,8 +49,8 @@ uwc_status uwc_par__check(int code, const char *what) UWC_MUST_USE;
 /* Waits for a request without spinning, as long as it takes. Local. */
 uwc_status uwc_par__wait(MPI_Request *request, const char *what) UWC_MUST_USE;
 
-/* Between two looks: not at all at the first hundred, then asleep, longer from call to call: 50 us, doubled up to 2 ms. Start with 0.
- * Local. */
+/* Between two looks: not at all at the first hundred, then asleep, longer from call to call: 50 us, doubled up to 2 ms. Start with 0, or
+ * with -n to let other processes go first n times before. Local. */
 void uwc_par__sleep(long *nanoseconds);
 
 uwc_status uwc_par__parcel_open(size_t bytes, uwc_par__parcel *out) UWC_MUST_USE;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOKS = 2000, BUSY_LOOKS = 100 };                           /* before it sleeps; before it lets others go first */
+enum { BUSY_LOOKS = 100, YIELDING_LOOKS = 2000 };
 enum { FIRST_SLEEP = 50 * 1000, LONGEST_SLEEP = 2 * 1000 * 1000 }; /* nanoseconds */
 
 uwc_status uwc_par__check(int code, const char *what) {
@@ -20,8 +20,8 @@ uwc_status uwc_par__check(int code, const char *what) {
 }
 
 void uwc_par__sleep(long *nanoseconds) {
-    if (*nanoseconds < LOOKS) { /* what is on its way comes sooner than a sleeper wakes, and large messages come in pieces */
-        if (++*nanoseconds > BUSY_LOOKS) {
+    if (*nanoseconds < BUSY_LOOKS) { /* an answer that is on its way comes sooner than a sleeper wakes */
+        if (++*nanoseconds <= 0) {
             sched_yield();
         }
         return;
@@ -45,7 +45,7 @@ uwc_status uwc_par__wait(MPI_Request *request, const char *what) {
 
 uwc_status uwc_par__await(uwc_par__parcel *parcel, double patience, uwc_status (*poll)(void *), void *self, bool *done) {
     double end = uwc_now() + patience;
-    long delay = 0;
+    long delay = -YIELDING_LOOKS; /* a large message comes in pieces, one for each look */
     for (;;) {
         UWC_TRY(uwc_par__parcel_test(parcel, done));
         if (*done || (patience >= 0 && uwc_now() > end)) {

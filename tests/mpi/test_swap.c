@@ -65,7 +65,7 @@ static uwc_status lose_patience(void *self) {
     return *looks < 3 ? UWC_OK : uwc_error_set(UWC_E_INTERRUPTED, "enough");
 }
 
-/* What the even rank sends and its partner never takes stays out of the next round. */
+/* That the even rank is there, which its partner never hears, stays out of the next round. */
 static void given_a_silent_partner_when_poll_fails_expect_its_status_and_the_next_round_sound(void **state) {
     (void)state;
     enum { COUNT = 20000 };
@@ -79,7 +79,6 @@ static void given_a_silent_partner_when_poll_fails_expect_its_status_and_the_nex
         assert_int_equal(uwc_comm_swap(comm, peer, 7, mine, theirs, COUNT, lose_patience, &looks), UWC_E_INTERRUPTED);
         assert_string_equal(uwc_error_last()->text, "enough");
         assert_int_equal(looks, 3);
-        assert_true(comm->n_parcels > 0); /* MPI still has the buffers */
         assert_false(uwc_comm_is_lost(comm, peer));
         uwc_free(&mine);
         uwc_free(&theirs);
@@ -90,8 +89,8 @@ static void given_a_silent_partner_when_poll_fails_expect_its_status_and_the_nex
     }
     assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
     if (peer >= 0 && peer < uwc_comm_rank(comm)) { /* takes it after all, so that MPI can end */
-        char buffer[COUNT * sizeof(double)];
-        assert_int_equal(uwc_par__fetch(comm, peer, UWC_PAR_TAG_SWAP + 7, buffer, sizeof buffer, 20.0, NULL, NULL), UWC_OK);
+        char here;
+        assert_int_equal(uwc_par__fetch(comm, peer, UWC_PAR_TAG_SWAP + 7, &here, sizeof here, 20.0, NULL, NULL), UWC_OK);
     }
     assert_int_equal(uwc_comm_barrier(comm), UWC_OK);
 }
