@@ -71,8 +71,7 @@ void uwc_recon__depthwise_batch(uwc_statistics *statistics, const uwc_geometry *
 void uwc_recon__statistics_finish(uwc_statistics *statistics);
 void uwc_recon__statistics_cross(const uwc_statistics *statistics, int64_t group, double *y);
 
-/* ---- what reconstructions share -------------------------------------------------------------------------------------------------------
- */
+/* ---- what reconstructions share ---------------------------------------------------------------------------------------------- */
 
 /* One of the two. */
 typedef struct uwc_kept {
@@ -89,8 +88,7 @@ bool uwc_recon__memo_room(uwc_memo *memo, int64_t bytes);
 /* Adopts `kept`, in any case; drops it where there is no room, no key (0) or no memo. */
 void uwc_recon__memo_put(uwc_memo *memo, uint64_t key, int64_t bytes, uwc_kept *kept);
 
-/* ---- float outputs of a layer at some positions -----------------------------------------------------------------------------------------
- */
+/* ---- float outputs of a layer at some positions ------------------------------------------------------------------------------ */
 
 typedef struct uwc_outputs uwc_outputs;
 
@@ -102,8 +100,7 @@ int64_t uwc_recon__outputs_bytes(const uwc_geometry *geometry);
 uwc_status uwc_recon__outputs_run(uwc_outputs *outputs, const uwc_geometry *geometry, const float *x, const int64_t *position,
                                   int64_t count, float *y) UWC_MUST_USE;
 
-/* ---- retargeting ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- retargeting ------------------------------------------------------------------------------------------------------------- */
 
 /* `part` of the mean of the first n diagonal entries of A [n+1,n+1], > 0. */
 double uwc_recon__ridge(const double *A, int64_t n, double part);
@@ -206,8 +203,7 @@ typedef struct uwc_aim {
 uwc_status uwc_recon__aim(const uwc_graph *unit, int node, uwc_target target, uwc_aim *out) UWC_MUST_USE;
 void uwc_recon__aim_clear(uwc_aim *aim);
 
-/* ---- the two paths through a unit ------------------------------------------------------------------------------------------------------
- */
+/* ---- the two paths through a unit -------------------------------------------------------------------------------------------- */
 
 /* Images first, first + step, ...: `count` of them. */
 typedef struct uwc_images {
@@ -332,8 +328,7 @@ const uwc_graph *uwc_recon__source(const uwc_paths *paths);
 /* Nearest rounding of one node's weights. */
 uwc_status uwc_recon__nearest_node(const uwc_graph *graph, int node, uwc_weights **out) UWC_MUST_USE;
 
-/* ---- differences ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- differences ------------------------------------------------------------------------------------------------------------- */
 
 enum { UWC_ERROR_SUMS = 4 };
 /* Adds to sum [UWC_ERROR_SUMS] what the elements of `got` differ from those of `target`. */
@@ -343,8 +338,7 @@ double uwc_recon__relative_error(const double *sum);
 /* out = a - b. */
 void uwc_recon__subtract(const uwc_tensor *a, const uwc_tensor *b, const uwc_tensor *out);
 
-/* ---- descent on a unit's output error -------------------------------------------------------------------------------------------------
- */
+/* ---- descent on a unit's output error ---------------------------------------------------------------------------------------- */
 
 typedef struct uwc_adam {
     int64_t count, steps;
@@ -393,8 +387,7 @@ bool uwc_recon__adapts(const uwc_graph *unit, const uwc_recon_options *options);
  * activations; *better: they did so on the images that are held out, otherwise nothing has changed. All quantizers are chosen. */
 uwc_status uwc_recon__adapt(uwc_paths *paths, const uwc_recon_options *options, bool *better) UWC_MUST_USE;
 
-/* ---- learned rounding ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- learned rounding -------------------------------------------------------------------------------------------------------- */
 
 /* Weights between two levels: scale (level + h(v)) with 0 <= h <= 1. */
 typedef struct uwc_soft {
