@@ -161,17 +161,11 @@ static int64_t input_bytes(const trial *t) {
     return 2 * count * t->batch * (int64_t)sizeof(float);
 }
 
-static uwc_status descent_bytes(const trial *t, const uwc_graph *graph, int64_t *out) {
-    UWC_TRY(uwc_recon__learn_bytes(graph, learning_batch(t), out));
-    *out += uwc_recon__minibatch_kept_bytes(graph, t->images, t->options->batch_bytes);
-    return UWC_OK;
-}
-
 /* Of the descent: of all layers at once, or of the one that needs most. */
 static uwc_status learning_bytes(const trial *t, int64_t *out) {
     *out = 0;
     if (learning_batch(t) > 0 && !uwc_recon__learns_layers(t->options->method)) {
-        return descent_bytes(t, t->unit, out);
+        return uwc_recon__learn_bytes(t->unit, learning_batch(t), out);
     }
     for (int i = 0; i < t->unit->n_nodes && uwc_recon__learns_layers(t->options->method); i++) {
         uwc_graph *section;
@@ -180,7 +174,7 @@ static uwc_status learning_bytes(const trial *t, int64_t *out) {
             continue;
         }
         UWC_TRY(uwc_recon__section_graph(t->unit, i, &section));
-        uwc_status st = descent_bytes(t, section, &bytes);
+        uwc_status st = uwc_recon__learn_bytes(section, UWC_LEARN_BATCH, &bytes);
         uwc_graph_destroy(&section);
         UWC_TRY(st);
         *out = more(*out, bytes);

@@ -1,8 +1,9 @@
 /* Batches of images drawn at random, for descent on a unit's output error: its inputs in the quantized network, and what the float unit
- * gives, which is made once for all images where that fits, otherwise for every batch anew. */
+ * gives, which is made once for all images and kept in a file without a name where there is room for it, otherwise for every batch anew. */
 #include "recon_impl.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Shards whose images are kept for judging: the last of each half. */
 bool uwc_recon__held_out(int shard) {
@@ -39,6 +40,13 @@ static void clear(uwc_tensor ***tensors, int n) {
     uwc_free(tensors);
 }
 
+static void drop_kept(uwc_minibatch *m) {
+    if (m->kept != NULL) {
+        fclose(m->kept);
+        m->kept = NULL;
+    }
+}
+
 void uwc_recon__minibatch_close(uwc_minibatch *m) {
     if (m->paths == NULL) {
         return;
@@ -46,10 +54,7 @@ void uwc_recon__minibatch_close(uwc_minibatch *m) {
     clear(&m->input, m->paths->unit->n_inputs);
     clear(&m->real, m->paths->unit->n_inputs);
     clear(&m->target, m->paths->unit->n_outputs);
-    for (int i = 0; m->kept != NULL && i < m->paths->unit->n_outputs; i++) {
-        uwc_free(&m->kept[i]);
-    }
-    uwc_free(&m->kept);
+    drop_kept(m);
     uwc_free(&m->train);
     uwc_free(&m->judge);
     uwc_free(&m->image);
@@ -99,15 +104,21 @@ static uwc_status make_targets(uwc_minibatch *m) {
     return UWC_OK;
 }
 
-/* From the kept targets, or to them. */
-static void copy_kept(const uwc_minibatch *m, int64_t count, bool keep) {
+/* Targets of the batch's images from the file, or to it; false where that fails. */
+static bool copy_kept(const uwc_minibatch *m, bool keep) {
+    off_t before = 0;
+    bool whole = true;
     for (int i = 0; i < m->paths->unit->n_outputs; i++) {
-        for (int64_t k = 0; k < count; k++) {
+        for (int64_t k = 0; k < m->size && whole; k++) {
             const uwc_tensor target = uwc_tensor_images(m->target[i], k, 1);
-            float *kept = m->kept[i] + m->image[k] * uwc_shape_count(target.shape);
-            memcpy(keep ? kept : target.f32, keep ? target.f32 : kept, uwc_tensor_bytes(&target));
+            const size_t bytes = uwc_tensor_bytes(&target);
+            const off_t at = before + m->image[k] * (off_t)bytes;
+            const ssize_t done = keep ? pwrite(fileno(m->kept), target.f32, bytes, at) : pread(fileno(m->kept), target.f32, bytes, at);
+            whole = done == (ssize_t)bytes;
         }
+        before += m->paths->stream->images * (off_t)(uwc_tensor_bytes(m->target[i]) / (size_t)m->size);
     }
+    return whole;
 }
 
 static uwc_status poll(const uwc_minibatch *m) {
@@ -121,7 +132,7 @@ static uwc_status load(uwc_minibatch *m) {
     if (m->kept == NULL) {
         return make_targets(m);
     }
-    copy_kept(m, m->size, false);
+    UWC_CHECK(copy_kept(m, false), UWC_E_IO, "temporary file of targets: cannot be read");
     return m->wants_real ? read_inputs(m, false, m->real) : UWC_OK;
 }
 
@@ -149,22 +160,19 @@ int64_t uwc_recon__minibatch_kept_bytes(const uwc_graph *unit, int64_t images, i
     return count * images * (int64_t)sizeof(float) <= most ? count * images * (int64_t)sizeof(float) : 0;
 }
 
-/* In batches of the same size as later: the last one has its last image again. */
+/* In batches of the same size as later: the last one has its last image again. No room for the file is no error. */
 static uwc_status keep_targets(uwc_minibatch *m) {
-    const uwc_graph *unit = m->paths->unit;
     const int64_t images = m->paths->stream->images;
-    UWC_TRY(uwc_calloc(unit->n_outputs, sizeof *m->kept, &m->kept));
-    for (int i = 0; i < unit->n_outputs; i++) {
-        const int64_t count = uwc_shape_count(uwc_shape_batch(m->target[i]->shape, images));
-        UWC_TRY(uwc_calloc(count, sizeof *m->kept[i], &m->kept[i]));
-    }
-    for (int64_t first = 0; first < images; first += m->size) {
+    m->kept = tmpfile();
+    for (int64_t first = 0; first < images && m->kept != NULL; first += m->size) {
         for (int64_t i = 0; i < m->size; i++) {
             m->image[i] = first + i < images ? first + i : images - 1;
         }
         UWC_TRY(poll(m));
         UWC_TRY(make_targets(m));
-        copy_kept(m, m->size, true);
+        if (!copy_kept(m, true)) {
+            drop_kept(m);
+        }
     }
     return UWC_OK;
 }

@@ -7,6 +7,8 @@
 #include <uwc/linalg.h>
 #include <uwc/recon.h>
 
+#include <stdio.h>
+
 /* ---- patches: how a layer's input becomes rows ----------------------------------------------------------------------------------- */
 
 /* Geometry of one weighted node on a batch. Columns are ordered (ky, kx, channel), as the channels-last input lies in memory. */
@@ -361,12 +363,12 @@ typedef struct uwc_minibatch {
     uwc_tensor **input, **real;               /* [n_inputs] of the unit in the quantized network and in the float one */
     uwc_tensor **target;                      /* [n_outputs] of the float unit */
     bool wants_real;                          /* set by the caller: `real` is looked at, not only for the targets */
-    float **kept;                             /* private: [n_outputs] targets of all images; NULL: made for each batch */
+    FILE *kept;                               /* private: targets of all images; NULL: made for each batch */
     const uwc_tensor **got;                   /* private */
 } uwc_minibatch;
 
 bool uwc_recon__held_out(int shard);
-/* `most`: bytes that the targets of all images may take to be kept. */
+/* `most`: bytes that the targets of all images may take on disk to be kept. */
 uwc_status uwc_recon__minibatch_open(uwc_paths *paths, int64_t size, int64_t most, uwc_minibatch *out) UWC_MUST_USE;
 /* What they do take; 0: more than that, they are not kept. */
 int64_t uwc_recon__minibatch_kept_bytes(const uwc_graph *unit, int64_t images, int64_t most);
