@@ -134,10 +134,11 @@ uwc_status uwc_recon_memory(const uwc_graph *unit, const uwc_recon_options *opti
 /* Adapting adds a batch's gradients in so many parts, which members of a team share. */
 enum { UWC_DESCENT_PARTS = 4 };
 
-/* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, what UWC_DESCENT_PARTS of them share,
- * and what each of them repeats. */
+/* What a reconstruction takes, in multiply-adds of a forward pass: what the members of a team share, what UWC_DESCENT_PARTS of them share
+ * (descent, the folds that choose a ridge), what each of them repeats, and what each doubling of the team takes for the sums that members
+ * send each other. */
 typedef struct uwc_recon_work {
-    double shared, descent, alone;
+    double shared, by_four, alone, exchange;
 } uwc_recon_work;
 
 /* Estimate from shapes for the unit of the n listed nodes of a network with bits assigned. Local. */

@@ -1,6 +1,8 @@
 /* Passes over the samples that feed a layer's solution. */
 #include "recon_impl.h"
 
+#include <string.h>
+
 typedef struct gathering {
     uwc_pass pass;
     uwc_scratch *scratch;
@@ -45,9 +47,36 @@ static uwc_status gather_shards(gathering *w, int first, int end, uwc_statistics
     return st;
 }
 
+/* Rows of the upper triangles of A, one after the other, into or out of `packed`. Returns how many numbers there are. */
+static int64_t pack(const uwc_statistics *s, double *packed, bool out) {
+    const int64_t order = s->cols + 1;
+    int64_t at = 0;
+    for (int64_t row = 0; row < s->groups * order; row++) {
+        const int64_t i = row % order, width = order - i;
+        double *upper = s->A + row * order + i;
+        if (packed != NULL) {
+            memcpy(out ? upper : packed + at, out ? packed + at : upper, (size_t)width * sizeof *upper);
+        }
+        at += width;
+    }
+    return at;
+}
+
+/* The lower triangles are empty: half as much to send. */
+static uwc_status combine_triangles(const uwc_stream *stream, uwc_statistics *s) {
+    const int64_t count = pack(s, NULL, false);
+    double *packed;
+    UWC_TRY(uwc_calloc(count, sizeof *packed, &packed));
+    pack(s, packed, false);
+    uwc_status st = uwc_recon__combine(stream, packed, count);
+    pack(s, packed, true);
+    uwc_free(&packed);
+    return st;
+}
+
 static uwc_status combine(const uwc_stream *stream, uwc_statistics *s) {
     double scalar[2] = {s->square, (double)s->count};
-    UWC_TRY(uwc_recon__combine(stream, s->A, s->groups * (s->cols + 1) * (s->cols + 1)));
+    UWC_TRY(combine_triangles(stream, s));
     UWC_TRY(uwc_recon__combine(stream, s->Y, s->groups * (s->cols + 1) * s->rows));
     UWC_TRY(uwc_recon__combine(stream, scalar, 2));
     s->square = scalar[0];
@@ -55,15 +84,23 @@ static uwc_status combine(const uwc_stream *stream, uwc_statistics *s) {
     return UWC_OK;
 }
 
-/* This member's part of a fold, then the sum over the team. */
+/* This member's part of a fold. */
 static uwc_status gather_fold(gathering *w, int fold, uwc_statistics **out) {
     int first, end;
     uwc_recon__my_shards(w->pass.paths->stream, &first, &end);
     int from = fold * UWC_FOLD_SHARDS, to = from + UWC_FOLD_SHARDS;
     from = from < first ? first : from;
     to = to > end ? end : to;
-    UWC_TRY(from < to ? gather_shards(w, from, to, out) : new_statistics(w, out));
-    return combine(w->pass.paths->stream, *out);
+    return from < to ? gather_shards(w, from, to, out) : new_statistics(w, out);
+}
+
+/* The sums over the team, once every member has its part of every fold: a fold may lie with one of them. */
+static uwc_status combine_folds(const uwc_stream *stream, uwc_statistics **folds) {
+    uwc_status st = UWC_OK;
+    for (int fold = 0; fold < UWC_FOLDS && stream->members > 1 && st == UWC_OK; fold++) {
+        st = combine(stream, folds[fold]);
+    }
+    return st;
 }
 
 uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const uwc_recon_options *options, uwc_statistics **folds) {
@@ -86,7 +123,7 @@ uwc_status uwc_recon__gather(uwc_paths *p, int node, const uwc_aim *aim, const u
     }
     uwc_recon__scratch_destroy(&w.scratch);
     uwc_recon__pass_close(&w.pass);
-    return st;
+    return st == UWC_OK ? combine_folds(p->stream, folds) : st;
 }
 
 void uwc_recon__merge(uwc_statistics **folds) {

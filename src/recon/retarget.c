@@ -184,26 +184,39 @@ static uwc_status add_errors(uwc_statistics *const *folds, const double *w0, int
     return UWC_OK;
 }
 
-uwc_status uwc_recon__choose_ridge(uwc_statistics *const *folds, const double *w0, double *ridge) {
-    double error[CANDIDATES] = {0};
+/* Errors on the folds that fall to this member, one after the other. */
+static uwc_status measure_folds(const uwc_stream *stream, uwc_statistics *const *folds, const double *w0, double (*error)[CANDIDATES]) {
+    const int members = stream->members > 1 ? stream->members : 1;
     holdout h;
-    for (int k = 0; k < UWC_FOLDS; k++) {
-        fill_lower(folds[k]);
-    }
     uwc_status st = open_holdout(folds[0], &h);
     for (int held = 0; held < UWC_FOLDS && st == UWC_OK; held++) {
-        if (folds[held]->count == 0 || training_count(folds, held) == 0) {
+        if (folds[held]->count == 0 || training_count(folds, held) == 0 || held % members != stream->member % members) {
             continue; /* few images do not fill every fold */
         }
         for (int64_t group = 0; group < folds[0]->groups && st == UWC_OK; group++) {
-            st = add_errors(folds, w0, group, held, &h, error);
+            st = add_errors(folds, w0, group, held, &h, error[held]);
         }
     }
-    int best = 1;
-    for (int c = 0; c < CANDIDATES; c++) {
-        best = error[c] < error[best] ? c : best;
-    }
-    *ridge = candidate[best];
     close_holdout(&h);
     return st;
+}
+
+uwc_status uwc_recon__choose_ridge(const uwc_stream *stream, uwc_statistics *const *folds, const double *w0, double *ridge) {
+    double error[UWC_FOLDS][CANDIDATES] = {{0}}, sum[CANDIDATES] = {0};
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        fill_lower(folds[k]);
+    }
+    UWC_TRY(measure_folds(stream, folds, w0, error));
+    UWC_TRY(uwc_recon__combine(stream, error[0], UWC_FOLDS * CANDIDATES));
+    int best = 1;
+    for (int c = 0; c < CANDIDATES; c++) {
+        for (int held = 0; held < UWC_FOLDS; held++) {
+            sum[c] += error[held][c];
+        }
+    }
+    for (int c = 0; c < CANDIDATES; c++) {
+        best = sum[c] < sum[best] ? c : best;
+    }
+    *ridge = candidate[best];
+    return UWC_OK;
 }

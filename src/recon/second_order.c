@@ -69,7 +69,7 @@ static uwc_status make_sums(uwc_paths *p, int index, const uwc_aim *aim, const u
     *out = (uwc_kept){.ridge = options->ridge};
     UWC_TRY_GOTO(st, uwc_recon__gather(p, index, aim, options, folds), done);
     if (options->ridge == 0) {
-        UWC_TRY_GOTO(st, uwc_recon__choose_ridge(folds, w0, &out->ridge), done);
+        UWC_TRY_GOTO(st, uwc_recon__choose_ridge(p->stream, folds, w0, &out->ridge), done);
     }
     uwc_recon__merge(folds);
     out->sums = folds[0];

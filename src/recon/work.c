@@ -8,13 +8,17 @@
 #define DOUBLE 2.8         /* one of the factorisations and solves takes, which are in double precision */
 #define SEARCH 6e8         /* the search for an activation's step takes */
 #define ROUNDING 30.0      /* a pair of columns of a row takes while its weights are rounded: the beam, descent, scales */
+#define NUMBER 800.0       /* a number of a sum takes on its way from one member to another, both ways at once, on one machine */
 #define FACTORISATIONS 2.0 /* n^3: the solution, the metric and its inverse */
+
+_Static_assert((int)UWC_FOLDS == (int)UWC_DESCENT_PARTS, "as many members share the folds as the parts of a step");
 
 typedef struct reckoning {
     const uwc_graph *network;
     const uwc_recon_options *options;
     double images;
     double multiply_adds, pass; /* per image, of the layers that came by; of a pass through them */
+    double parameters;          /* of these layers */
     uwc_recon_work *work;
 } reckoning;
 
@@ -27,11 +31,12 @@ static double looked_at(const reckoning *r, double most) {
     return less(r->images, most);
 }
 
-/* The ridge, the solution and the rounding of every group; they come out of the sums, which each member has. */
-static double solution_work(const uwc_geometry *g, const uwc_recon_options *options) {
-    const double n = (double)g->cols, rows = (double)g->rows;
-    const double ridge = options->ridge > 0 ? 0 : uwc_recon__choose_ridge_work(g->rows, g->cols);
-    return (double)g->groups * (DOUBLE * (ridge + FACTORISATIONS * n * n * n) + ROUNDING * rows * n * n);
+/* What comes out of the sums, which each member has: the ridge, the solution and the rounding of every group. */
+static void add_solution(const reckoning *r, const uwc_geometry *g) {
+    const double n = (double)g->cols, rows = (double)g->rows, groups = (double)g->groups;
+    const double ridge = r->options->ridge > 0 ? 0 : uwc_recon__choose_ridge_work(g->rows, g->cols);
+    r->work->by_four += groups * DOUBLE * ridge;
+    r->work->alone += groups * (DOUBLE * FACTORISATIONS * n * n * n + ROUNDING * rows * n * n);
 }
 
 static void add_closed_form(const reckoning *r, const uwc_geometry *g) {
@@ -41,7 +46,8 @@ static void add_closed_form(const reckoning *r, const uwc_geometry *g) {
     const double sums = images * positions * (double)g->groups * (n * n / 2 + n * rows);
     const double target = images * positions * (double)g->groups * n * rows;
     r->work->shared += STATISTICS * sums + target + 2 * images * r->pass;
-    r->work->alone += solution_work(g, r->options);
+    r->work->exchange += NUMBER * UWC_FOLDS * (double)g->groups * (n + 1) * (n / 2 + 1 + rows);
+    add_solution(r, g);
 }
 
 /* Members share what adapting takes; learning the rounding is every member's own. */
@@ -57,7 +63,8 @@ static void add_learning(const reckoning *r, const int *node, int n) {
     }
     const double work = r->images * uwc_recon_learning_work(r->options, &bits, (int64_t)r->images, (int64_t)r->multiply_adds);
     if (uwc_recon__wants_adapting(r->options, bits.weight_bits, bits.activation_bits)) {
-        r->work->descent += work;
+        r->work->by_four += work;
+        r->work->exchange += NUMBER * (double)r->options->adapt.steps * r->parameters;
         r->work->alone += r->images * r->multiply_adds; /* its targets */
     } else {
         r->work->alone += work;
@@ -89,6 +96,7 @@ void uwc_recon_estimate(const uwc_graph *network, const int *node, int n, const 
         }
         const double own = (double)uwc_op_multiply_adds(&at->op, in, network->value[at->out].shape);
         r.multiply_adds += own;
+        r.parameters += (double)(g.groups * g.rows * (g.cols + 1));
         r.pass += own + VALUE * (double)uwc_shape_count(network->value[at->out].shape);
     }
     out->shared += (r.images + (PASSES - 1) * looked_at(&r, UWC_LOOK_IMAGES)) * r.pass;

@@ -1,14 +1,16 @@
 /* What the units of a plan cost, and how many members a team is worth having. */
 #include "sched_impl.h"
 
+#include <math.h>
+
 void uwc_sched__unit_cost(const uwc_plan *plan, const uwc_settings *settings, int unit, uwc_unit_cost *out) {
     const uwc_unit *at = &plan->partition->unit[unit];
     uwc_recon_estimate(plan->graph, at->node, at->n_nodes, &settings->recon, plan->images, out);
 }
 
 double uwc_sched__team_cost(const uwc_unit_cost *cost, int members) {
-    const int descending = members < UWC_DESCENT_PARTS ? members : UWC_DESCENT_PARTS;
-    return cost->alone + cost->descent / descending + cost->shared / members;
+    const int four = members < UWC_DESCENT_PARTS ? members : UWC_DESCENT_PARTS;
+    return cost->alone + cost->by_four / four + cost->shared / members + log2(members) * cost->exchange;
 }
 
 /* Below this a member is of more use elsewhere: what it repeats is lost. */

@@ -162,8 +162,9 @@ static double set_seconds(replay *r) {
         const double one = uwc_sched__team_cost(work_of, (int)known->members); /* of a member */
         const double own = known->seconds >= 0 && one > 0 ? known->seconds / one : rate;
         work_of->shared *= own;
-        work_of->descent *= own;
+        work_of->by_four *= own;
         work_of->alone *= own;
+        work_of->exchange *= own;
     }
     return rate;
 }

@@ -41,16 +41,20 @@ static void naive_fold(const uwc_graph *unit, const field *images, int fold, dou
     uwc_tensor_destroy(&sum);
 }
 
-static void gather_b(const uwc_graph *unit, const uwc_recon_options *options, field *images, uwc_statistics **folds) {
+static void gather_from(const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream, uwc_statistics **folds) {
     const int node = uwc_graph_find_node(unit, "b");
-    uwc_stream stream = stream_of(images);
     uwc_paths paths;
     uwc_aim aim;
-    must(uwc_recon__paths_open(unit, options, &stream, &paths));
+    must(uwc_recon__paths_open(unit, options, stream, &paths));
     must(uwc_recon__aim(unit, node, options->target, &aim));
     must(uwc_recon__gather(&paths, node, &aim, options, folds));
     uwc_recon__aim_clear(&aim);
     uwc_recon__paths_close(&paths);
+}
+
+static void gather_b(const uwc_graph *unit, const uwc_recon_options *options, field *images, uwc_statistics **folds) {
+    const uwc_stream stream = stream_of(images);
+    gather_from(unit, options, &stream, folds);
 }
 
 static void clear_folds(uwc_statistics **folds) {
@@ -142,10 +146,60 @@ static void positions_are_those_that_are_asked_for(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+/* Reads are counted; sums are taken for those of the whole team. */
+typedef struct sharing {
+    uwc_stream stream;
+    int64_t reads, reads_before_sums, sums, longest;
+} sharing;
+
+static uwc_status count_reads(void *self, int input, bool quantized, int64_t first, uwc_tensor *out) {
+    sharing *own = self;
+    own->reads++;
+    return own->stream.read(own->stream.self, input, quantized, first, out);
+}
+
+static uwc_status count_sums(void *self, double *sum, int64_t count) {
+    sharing *own = self;
+    (void)sum;
+    own->reads_before_sums = own->sums == 0 ? own->reads : own->reads_before_sums;
+    own->sums++;
+    own->longest = count > own->longest ? count : own->longest;
+    return UWC_OK;
+}
+
+/* Members would take turns if each fold were added as soon as it is there, for a fold lies with one of two members. The lower triangles
+ * are not sent. */
+static void sums_are_added_once_every_member_has_its_own(void **state) {
+    (void)state;
+    const uwc_recon_options options = default_options();
+    uwc_graph *unit = with_bits(residual_unit(), 4, 32);
+    field images = new_field(unit, 37, 1, 0.1);
+    sharing own = {.stream = stream_of(&images)};
+    uwc_stream stream = {.self = &own, .images = images.images, .read = count_reads, .combine = count_sums, .members = 2};
+    uwc_statistics *folds[UWC_FOLDS] = {NULL}, *all[UWC_FOLDS] = {NULL};
+    gather_b(unit, &options, &images, all);
+    gather_from(unit, &options, &stream, folds);
+    assert_true(own.reads > 0 && own.reads == own.reads_before_sums);
+    assert_int_equal(own.sums, UWC_FOLDS * 3);
+    assert_int_equal(own.longest, ORDER * (ORDER + 1) / 2);
+    for (int k = 0; k < UWC_FOLDS; k++) {
+        const int64_t mine = k < UWC_FOLDS / 2 ? all[k]->count : 0;
+        assert_int_equal(folds[k]->count, mine);
+        for (int64_t i = 0; i < ORDER * ORDER; i++) {
+            assert_true(folds[k]->A[i] == (mine > 0 ? all[k]->A[i] : 0));
+        }
+    }
+    clear_folds(folds);
+    clear_folds(all);
+    free_field(&images);
+    uwc_graph_destroy(&unit);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds_are_sums_over_their_own_images),
         cmocka_unit_test(positions_are_those_that_are_asked_for),
+        cmocka_unit_test(sums_are_added_once_every_member_has_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

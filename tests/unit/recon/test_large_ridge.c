@@ -83,7 +83,7 @@ static double small_choice(setting *own) {
     uwc_statistics *folds[UWC_FOLDS] = {NULL};
     double *w0 = float_weights(own), part;
     must(uwc_recon__gather(&own->paths, 0, &own->aim, &own->options, folds));
-    must(uwc_recon__choose_ridge(folds, w0, &part));
+    must(uwc_recon__choose_ridge(own->paths.stream, folds, w0, &part));
     for (int k = 0; k < UWC_FOLDS; k++) {
         uwc_recon__statistics_destroy(&folds[k]);
     }
