@@ -109,7 +109,8 @@ double uwc_recon__ridge(const double *A, int64_t n, double part);
 /* W* = W0 + (Y - W0 A) (A + ridge)^-1 into w [rows, n+1]; no ridge on the bias. Errors: MATH. */
 uwc_status uwc_recon__retarget(const uwc_layer_statistics *s, double part, double *w) UWC_MUST_USE;
 /* The ridge, as a part of the mean diagonal, with the least error on the fold that is held out, summed over the folds in turn, which
- * the members of a team share; w0 [groups*rows, cols+1]. Fills in the lower triangles of the folds' A. */
+ * the members of a team share: a local minimum, of which layers have one; w0 [groups*rows, cols+1]. Fills in the lower triangles of the
+ * folds' A. */
 uwc_status uwc_recon__choose_ridge(const uwc_stream *stream, uwc_statistics *const *folds, const double *w0, double *part) UWC_MUST_USE;
 /* Of its working memory, for one group. */
 int64_t uwc_recon__choose_ridge_bytes(int64_t rows, int64_t n);

@@ -220,6 +220,16 @@ static void statistics_of_teams_are_those_of_one_member(void **state) {
     uwc_graph_destroy(&unit);
 }
 
+/* Members share the folds; of sixteen, twelve have none. */
+static void ridges_are_chosen_in_a_team(void **state) {
+    (void)state;
+    uwc_recon_options options = default_options();
+    options.ridge = 0;
+    compare_teams(residual_unit, options, 37, (int[]){2, 16}, 2);
+    compare_teams(inverted_unit, options, 37, (int[]){4}, 1);
+    compare_teams(residual_unit, options, 3, (int[]){2}, 1); /* folds without images */
+}
+
 static void nearest_rounding_in_a_team(void **state) {
     (void)state;
     uwc_recon_options options = default_options();
@@ -253,6 +263,7 @@ int main(void) {
         cmocka_unit_test(teams_give_the_same_bytes_as_one_member),
         cmocka_unit_test(shards_without_images_do_no_harm),
         cmocka_unit_test(statistics_of_teams_are_those_of_one_member),
+        cmocka_unit_test(ridges_are_chosen_in_a_team),
         cmocka_unit_test(nearest_rounding_in_a_team),
         cmocka_unit_test(sampled_positions_in_a_team),
         cmocka_unit_test(adapting_in_a_team),
