@@ -22,7 +22,7 @@ CLOSED = {  # column: settings
 }
 LEARNED, SEEDS = ["adaround", "brecq", "qdrop"], [0, 1, 2]
 PUBLISHED, TRIAL, HOUR = 20000, 30, 3600
-ITERATIONS = {"resnet20": 300, "resnet32": 300, "mobilenetv2": 50}
+ITERATIONS = {"resnet20": 300, "resnet32": 200, "mobilenetv2": 50}
 LONG = {"resnet20": [(4, 4), (3, 3), (2, 4)], "mobilenetv2": [(4, 4), (3, 8)]}
 
 
