@@ -17,7 +17,7 @@ extern "C" {
 typedef struct uwc_value {
     char *name;
     uwc_shape shape;         /* activations: for one image, dim[0] = 1 (after inference); constants: their own */
-    uwc_tensor *constant;    /* owned, plain layout; NULL for an activation */
+    uwc_tensor *constant;    /* owned, plain layout; NULL for an activation. Copies of the graph share its data: see uwc_graph_edit */
     int producer;            /* node, or -1 for inputs and constants */
     int activation_bits;     /* bits of the edge into weighted nodes; 0: float. Set by uwc_graph_assign_bits */
     uwc_quantizer quantizer; /* bits == 0: none (yet) */
@@ -52,7 +52,7 @@ typedef struct uwc_graph {
 
 uwc_status uwc_graph_create(const char *name, uwc_graph **out) UWC_MUST_USE;
 void uwc_graph_destroy(uwc_graph **graph);
-/* Deep copy. Local. */
+/* A copy, which shares the data of constants that neither graph edits. Local. */
 uwc_status uwc_graph_copy(const uwc_graph *graph, uwc_graph **out) UWC_MUST_USE;
 /* New value; `constant` (or NULL) is adopted, also on failure. *out = its index. Errors: FORMAT (name taken or empty). Local. */
 uwc_status uwc_graph_add_value(uwc_graph *graph, const char *name, uwc_shape shape, uwc_tensor *constant, int *out) UWC_MUST_USE;
@@ -77,9 +77,12 @@ uwc_status uwc_graph_hash(const uwc_graph *graph, uint64_t *out) UWC_MUST_USE;
 /* The value of the logits: the first output, or the input of a final Softmax. Local. */
 int uwc_graph_logits(const uwc_graph *graph);
 /* A graph of its own from the listed nodes (ascending): inputs = activations made elsewhere (in order of first use), outputs = `outputs`.
- * Names, bits and quantizers are kept; constants are copied. Local. */
+ * Names, bits and quantizers are kept; constants are shared as by uwc_graph_copy. Local. */
 uwc_status uwc_graph_extract(const uwc_graph *graph, const int *nodes, int n_nodes, const int *outputs, int n_outputs,
                              uwc_graph **out) UWC_MUST_USE;
+/* *out = the elements of a constant, to be changed: from now on other graphs have their own. Executors of this graph see the change at the
+ * latest after uwc_exec_refresh. Errors: NOMEM. Local. */
+uwc_status uwc_graph_edit(uwc_graph *graph, int value, float **out) UWC_MUST_USE;
 /* Replaces weights and bias of a weighted node: `quantized` is copied, its dequantized values go into the constant; a bias is made where
  * there was none. bias [O]. Local. */
 uwc_status uwc_graph_set_quantized(uwc_graph *graph, int node, const uwc_weights *quantized, const float *bias) UWC_MUST_USE;

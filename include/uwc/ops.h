@@ -100,8 +100,9 @@ typedef enum uwc_backend { UWC_BACKEND_FAST, UWC_BACKEND_REFERENCE } uwc_backend
 /* An inferred operator made ready for fixed shapes: primitives created, weights reordered. */
 typedef struct uwc_kernel uwc_kernel;
 
-/* `in`: shapes with the batch in front; constant[i]: the constant of input i or NULL for an activation, borrowed only during the call
- * (copied or reordered inside). Errors: UNSUPPORTED, LIBRARY, NOMEM. Local. */
+/* `in`: shapes with the batch in front; constant[i]: the constant of input i or NULL for an activation, shared inside (who
+ * changes its elements calls uwc_tensor_part first) or reordered. Errors: UNSUPPORTED, LIBRARY, NOMEM. Local.
+ */
 uwc_status uwc_kernel_create(const uwc_op *op, const uwc_shape *in, const uwc_tensor *const *constant, int n_in, uwc_shape out,
                              uwc_backend backend, uwc_kernel **kernel) UWC_MUST_USE;
 /* Conv and Linear: replaces weights (same shape as at creation) and bias ([O], also where there was none; NULL: none). Local. */

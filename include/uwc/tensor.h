@@ -22,12 +22,13 @@ typedef struct uwc_shape {
     int64_t dim[UWC_MAX_RANK];
 } uwc_shape;
 
-/* Contiguous, 64-byte aligned. `data` is owned unless the tensor was made by uwc_tensor_view. */
+/* Contiguous, 64-byte aligned. `data` is owned, alone or with others, unless the tensor was made by uwc_tensor_view. */
 typedef struct uwc_tensor {
     uwc_dtype dtype;
     uwc_layout layout;
     uwc_shape shape; /* logical, ONNX order */
     bool owned;
+    int *holders; /* private: how many tensors own `data` */
     union {
         void *data;
         float *f32;
@@ -62,6 +63,11 @@ uwc_status uwc_tensor_create(uwc_dtype dtype, uwc_shape shape, uwc_layout layout
 /* Activation of float32 in the layout of the rule. Local. */
 uwc_status uwc_tensor_activation(uwc_shape shape, uwc_tensor **out) UWC_MUST_USE;
 uwc_status uwc_tensor_copy(const uwc_tensor *tensor, uwc_tensor **out) UWC_MUST_USE;
+/* One more owner of the same data, which lives as long as any of them; of a view, a copy. Whoever writes calls uwc_tensor_part first.
+ * Errors: NOMEM. Local. */
+uwc_status uwc_tensor_share(const uwc_tensor *tensor, uwc_tensor **out) UWC_MUST_USE;
+/* Afterwards the data has no other owner: a copy, where it had. Errors: NOMEM. Local. */
+uwc_status uwc_tensor_part(uwc_tensor *tensor) UWC_MUST_USE;
 /* A tensor over memory that the caller keeps alive; by value, nothing to free. Local. */
 uwc_tensor uwc_tensor_view(uwc_dtype dtype, uwc_shape shape, uwc_layout layout, void *data);
 /* Images [first, first+count) of an activation, as a view. Local. */

@@ -1,4 +1,4 @@
-/* Copies: whole graphs, and parts of them as graphs of their own. */
+/* Copies: whole graphs, and parts of them as graphs of their own. Constants are shared until one of the graphs changes its own. */
 #include "graph_impl.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 static uwc_status copy_value(const uwc_value *from, uwc_graph *to, int *out) {
     uwc_tensor *constant = NULL;
     if (from->constant != NULL) {
-        UWC_TRY(uwc_tensor_copy(from->constant, &constant));
+        UWC_TRY(uwc_tensor_share(from->constant, &constant));
     }
     UWC_TRY(uwc_graph_add_value(to, from->name, from->shape, constant, out));
     to->value[*out].activation_bits = from->activation_bits;

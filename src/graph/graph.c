@@ -205,17 +205,26 @@ static uwc_status own_parameters(uwc_graph *graph, int index, int64_t rows) {
     return uwc_graph__set_inputs(graph, index, in, 3);
 }
 
+uwc_status uwc_graph_edit(uwc_graph *graph, int value, float **out) {
+    UWC_TRY(uwc_tensor_part(graph->value[value].constant));
+    *out = graph->value[value].constant->f32;
+    return UWC_OK;
+}
+
 uwc_status uwc_graph_set_quantized(uwc_graph *graph, int index, const uwc_weights *quantized, const float *bias) {
     uwc_node *node = &graph->node[index];
     const uwc_shape shape = graph->value[node->in[1]].shape;
     UWC_CHECK(quantized->rows == shape.dim[0] && quantized->rows * quantized->cols == uwc_shape_count(shape), UWC_E_SHAPE,
               "node %s: %lld x %lld quantized weights", node->name, (long long)quantized->rows, (long long)quantized->cols);
-    UWC_TRY(own_parameters(graph, index, quantized->rows));
+    float *weights, *biases;
     uwc_weights *copy;
+    UWC_TRY(own_parameters(graph, index, quantized->rows));
+    UWC_TRY(uwc_graph_edit(graph, node->in[1], &weights));
+    UWC_TRY(uwc_graph_edit(graph, node->in[2], &biases));
     UWC_TRY(uwc_weights_copy(quantized, &copy));
     uwc_weights_destroy(&node->quantized);
     node->quantized = copy;
-    uwc_weights_dequantize(copy, graph->value[node->in[1]].constant->f32);
-    memcpy(graph->value[node->in[2]].constant->f32, bias, (size_t)quantized->rows * sizeof *bias);
+    uwc_weights_dequantize(copy, weights);
+    memcpy(biases, bias, (size_t)quantized->rows * sizeof *bias);
     return UWC_OK;
 }

@@ -58,11 +58,11 @@ static int64_t up(int64_t count, int64_t step) {
     return (count + step - 1) / step * step;
 }
 
-/* oneDNN pads channels to its vectors: those of a group, or the groups themselves where each has one. */
+/* oneDNN pads channels to its vectors: those of a group, or the groups themselves where each has one. Linear has the graph's. */
 static int64_t weight_elements(const uwc_node *node, uwc_shape weights) {
     enum { LANES = 16 };
     if (node->op.kind != UWC_OP_CONV) {
-        return uwc_shape_count(weights);
+        return 0;
     }
     int64_t group = node->op.group, rows = weights.dim[0] / group, area = weights.dim[2] * weights.dim[3];
     return rows == 1 && weights.dim[1] == 1 ? up(group, LANES) * area : group * up(rows, LANES) * up(weights.dim[1], LANES) * area;

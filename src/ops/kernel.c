@@ -87,7 +87,7 @@ static uwc_status make(uwc_kernel *kernel, const uwc_shape *in, const uwc_tensor
     UWC_TRY(check_ranks(kernel));
     for (int i = 0; kernel->methods->keeps_constants && i < kernel->n_in; i++) {
         if (constant[i] != NULL) {
-            UWC_TRY(uwc_tensor_copy(constant[i], &kernel->constant[i]));
+            UWC_TRY(uwc_tensor_share(constant[i], &kernel->constant[i]));
         }
     }
     return kernel->methods->prepare != NULL ? kernel->methods->prepare(kernel, constant) : UWC_OK;

@@ -8,14 +8,18 @@
 enum { ROWS = 64, OUTPUTS = 256 };
 
 typedef struct linear {
-    float *weights, *bias;    /* [O,I], [O] */
+    uwc_tensor *weights;      /* [O,I] shared with the caller: a layer can be most of a network */
+    float *bias;              /* [O] */
     float *x_plain, *y_plain; /* row-major copies of activations that do not lie so, or NULL */
 } linear;
 
 static uwc_status set_weights(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias) {
     linear *own = kernel->state;
     size_t outputs = (size_t)kernel->in[1].dim[0];
-    memcpy(own->weights, weights->f32, uwc_tensor_bytes(weights));
+    uwc_tensor *shared;
+    UWC_TRY(uwc_tensor_share(weights, &shared));
+    uwc_tensor_destroy(&own->weights);
+    own->weights = shared;
     if (bias != NULL) {
         memcpy(own->bias, bias->f32, outputs * sizeof own->bias[0]);
     } else {
@@ -28,7 +32,6 @@ static uwc_status prepare(uwc_kernel *kernel, const uwc_tensor *const *constant)
     linear *own;
     UWC_TRY(uwc_calloc(1, sizeof *own, &own));
     kernel->state = own;
-    UWC_TRY(uwc_calloc(uwc_shape_count(kernel->in[1]), sizeof(float), &own->weights));
     UWC_TRY(uwc_calloc(kernel->in[1].dim[0], sizeof(float), &own->bias));
     if (uwc_shape_layout(kernel->out) != UWC_PLAIN) {
         UWC_TRY(uwc_calloc(uwc_shape_count(kernel->in[0]), sizeof(float), &own->x_plain));
@@ -53,7 +56,7 @@ static uwc_status multiply_block(const linear *own, int64_t r, int64_t o, int64_
                                  float *y) {
     int64_t m = smaller(ROWS, rows - r), n = smaller(OUTPUTS, outputs - o);
     y += r * outputs + o;
-    UWC_TRY(uwc_sgemm(false, true, m, n, inputs, x + r * inputs, inputs, own->weights + o * inputs, inputs, 0, y, outputs));
+    UWC_TRY(uwc_sgemm(false, true, m, n, inputs, x + r * inputs, inputs, own->weights->f32 + o * inputs, inputs, 0, y, outputs));
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             y[i * outputs + j] += own->bias[o + j];
@@ -93,7 +96,7 @@ static uwc_status run(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tenso
 static void release(uwc_kernel *kernel) {
     linear *own = kernel->state;
     if (own != NULL) {
-        uwc_free(&own->weights);
+        uwc_tensor_destroy(&own->weights);
         uwc_free(&own->bias);
         uwc_free(&own->x_plain);
         uwc_free(&own->y_plain);

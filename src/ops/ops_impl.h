@@ -12,7 +12,7 @@ typedef struct uwc_ops__methods {
     /* Makes kernel->state; constant[i] as in uwc_kernel_create. NULL: nothing to make. */
     uwc_status (*prepare)(uwc_kernel *kernel, const uwc_tensor *const *constant);
     uwc_status (*set_weights)(uwc_kernel *kernel, const uwc_tensor *weights, const uwc_tensor *bias); /* NULL: has none */
-    /* in[i]: activation or, with keeps_constants, the kernel's copy of the constant. */
+    /* in[i]: activation or, with keeps_constants, the constant. */
     uwc_status (*run)(uwc_kernel *kernel, const uwc_tensor *const *in, uwc_tensor *out);
     void (*release)(uwc_kernel *kernel); /* frees kernel->state; NULL: nothing to free */
     bool keeps_constants;
@@ -25,7 +25,7 @@ struct uwc_kernel {
     uwc_shape *in; /* [n_in], with the batch */
     uwc_shape out;
     bool *is_constant;          /* [n_in] */
-    uwc_tensor **constant;      /* [n_in] copies, with keeps_constants */
+    uwc_tensor **constant;      /* [n_in] shared, with keeps_constants */
     const uwc_tensor **operand; /* [n_in] inputs of the call that runs */
     void *state;
 };

@@ -74,19 +74,20 @@ static uwc_status add_parameter(adapt *a, int value, float *x, int64_t count, do
 
 /* What descends: all but solved layers, and steps that no other unit shares. */
 static uwc_status list_parameters(adapt *a) {
-    const uwc_graph *graph = a->paths->quantized;
+    uwc_graph *graph = a->paths->quantized;
     UWC_TRY(uwc_calloc(2 * (int64_t)graph->n_nodes + graph->n_values, sizeof *a->parameter, &a->parameter));
     for (int i = 0; i < graph->n_nodes; i++) {
         const uwc_node *node = &graph->node[i];
         for (int k = 1; k < node->n_in && uwc_op_is_weighted(node->op.kind) && node->quantized == NULL; k++) {
-            uwc_tensor *constant = graph->value[node->in[k]].constant;
-            const int64_t count = uwc_shape_count(constant->shape);
-            double size = root_mean_square(constant->f32, count);
+            const int64_t count = uwc_shape_count(graph->value[node->in[k]].shape);
+            float *x;
+            UWC_TRY(uwc_graph_edit(graph, node->in[k], &x));
+            double size = root_mean_square(x, count);
             if (k == 2) { /* a bias is of the size of what the weights give */
                 const uwc_tensor *weights = graph->value[node->in[1]].constant;
                 size = fmax(size, root_mean_square(weights->f32, uwc_shape_count(weights->shape)));
             }
-            UWC_TRY(add_parameter(a, node->in[k], constant->f32, count, size));
+            UWC_TRY(add_parameter(a, node->in[k], x, count, size));
         }
     }
     for (int v = 0; v < graph->n_values; v++) {
@@ -119,12 +120,12 @@ static uwc_status open_adapt(uwc_paths *p, const uwc_recon_options *options, ada
     a->rate = options->adapt.rate;
     a->pieces = count_pieces(options, p->batch);
     UWC_TRY(uwc_recon__minibatch_open(p, images, options->batch_bytes, &a->batch));
+    UWC_TRY(list_parameters(a)); /* before the gradient looks at the constants that are edited */
     UWC_TRY(uwc_gradient_create(graph, images, false, &a->gradient));
     UWC_TRY(uwc_calloc(graph->n_outputs, sizeof *a->grad, &a->grad));
     for (int i = 0; i < graph->n_outputs; i++) {
         UWC_TRY(uwc_tensor_activation(a->batch.target[i]->shape, &a->grad[i]));
     }
-    UWC_TRY(list_parameters(a));
     UWC_TRY(uwc_calloc(LEVELS * a->count, sizeof *a->sum, &a->sum));
     return uwc_calloc(a->count, sizeof *a->slope, &a->slope);
 }

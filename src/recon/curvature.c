@@ -68,11 +68,13 @@ static uwc_status make_base(const uwc_graph *unit, const uwc_graph *rounded, uwc
     for (int i = 0; i < unit->n_nodes; i++) {
         const uwc_node *from = &unit->node[i], *to = &(*out)->node[i];
         for (int k = 1; uwc_op_is_weighted(from->op.kind) && k < to->n_in; k++) {
-            uwc_tensor *constant = (*out)->value[to->in[k]].constant;
+            const size_t bytes = uwc_tensor_bytes((*out)->value[to->in[k]].constant);
+            float *x;
+            UWC_TRY(uwc_graph_edit(*out, to->in[k], &x));
             if (k < from->n_in) {
-                memcpy(constant->f32, unit->value[from->in[k]].constant->f32, uwc_tensor_bytes(constant));
+                memcpy(x, unit->value[from->in[k]].constant->f32, bytes);
             } else {
-                memset(constant->f32, 0, uwc_tensor_bytes(constant));
+                memset(x, 0, bytes);
             }
         }
     }
@@ -118,7 +120,7 @@ static uwc_status make_outputs(probe *p, uwc_curvature *out) {
 static uwc_status open_probe(probe *p, const uwc_graph *unit, const uwc_recon_options *options, const uwc_stream *stream,
                              const uwc_unit_result *result) {
     UWC_TRY(uwc_recon__paths_open(unit, options, stream, &p->paths));
-    if (result != NULL && options->equalise && options->method != UWC_METHOD_NEAREST) {
+    if (result != NULL && uwc_recon__is_equalised(unit, options)) {
         UWC_TRY(uwc_recon__equalise(&p->paths)); /* as the result was */
     }
     UWC_TRY(make_graphs(p, result));

@@ -96,11 +96,15 @@ static uwc_status measure(uwc_paths *p, int value, int64_t channels, double *top
     return uwc_recon__combine(p->stream, tops, UWC_SHARDS * channels);
 }
 
-static void scale_layers(const uwc_graph *graph, const link *l, const double *factor) {
+static uwc_status scale_layers(uwc_graph *graph, const link *l, const double *factor) {
     const uwc_node *from = &graph->node[l->from], *to = &graph->node[l->to];
     const uwc_shape a = graph->value[from->in[1]].shape, b = graph->value[to->in[1]].shape;
-    float *rows = graph->value[from->in[1]].constant->f32, *cols = graph->value[to->in[1]].constant->f32;
-    float *bias = from->n_in == 3 ? graph->value[from->in[2]].constant->f32 : NULL;
+    float *rows, *cols, *bias = NULL;
+    UWC_TRY(uwc_graph_edit(graph, from->in[1], &rows));
+    UWC_TRY(uwc_graph_edit(graph, to->in[1], &cols));
+    if (from->n_in == 3) {
+        UWC_TRY(uwc_graph_edit(graph, from->in[2], &bias));
+    }
     const int64_t inputs = uwc_shape_per_image(a), area = b.dim[2] * b.dim[3], group_rows = b.dim[0] / to->op.group;
     for (int64_t c = 0; c < a.dim[0]; c++) {
         for (int64_t i = 0; i < inputs; i++) {
@@ -115,6 +119,7 @@ static void scale_layers(const uwc_graph *graph, const link *l, const double *fa
             cols[o * area + k] = (float)((double)cols[o * area + k] / factor[o / group_rows]);
         }
     }
+    return UWC_OK;
 }
 
 static void choose_factors(const link *l, int64_t channels, const double *tops, double *factor) {
@@ -141,14 +146,23 @@ static uwc_status equalise_link(uwc_paths *p, const link *l) {
     UWC_TRY_GOTO(st, uwc_calloc(channels, sizeof *factor, &factor), done);
     UWC_TRY_GOTO(st, measure(p, l->value, channels, tops), done);
     choose_factors(l, channels, tops, factor);
-    scale_layers(p->real, l, factor);
-    scale_layers(p->quantized, l, factor);
+    UWC_TRY_GOTO(st, scale_layers(p->real, l, factor), done);
+    UWC_TRY_GOTO(st, scale_layers(p->quantized, l, factor), done);
     UWC_TRY_GOTO(st, uwc_exec_refresh(p->run_float, -1), done);
     st = uwc_exec_refresh(p->run_quantized, -1);
 done:
     uwc_free(&tops);
     uwc_free(&factor);
     return st;
+}
+
+bool uwc_recon__is_equalised(const uwc_graph *unit, const uwc_recon_options *options) {
+    link l;
+    bool found = false;
+    for (int i = 0; i < unit->n_nodes; i++) {
+        found = found || find_link(unit, i, &l);
+    }
+    return found && options->equalise && options->method != UWC_METHOD_NEAREST;
 }
 
 uwc_status uwc_recon__equalise(uwc_paths *p) {

@@ -16,8 +16,10 @@ static uwc_status nearest_unit(const uwc_paths *p, uwc_graph **out) {
             continue;
         }
         uwc_weights *weights;
+        float *rounded;
+        UWC_TRY(uwc_graph_edit(*out, node->in[1], &rounded));
         UWC_TRY(uwc_recon__nearest_node(p->unit, i, &weights));
-        uwc_weights_dequantize(weights, (*out)->value[node->in[1]].constant->f32);
+        uwc_weights_dequantize(weights, rounded);
         uwc_weights_destroy(&weights);
     }
     return UWC_OK;

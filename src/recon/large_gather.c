@@ -389,7 +389,7 @@ int64_t uwc_recon__large_gather_bytes(const uwc_geometry *g, uwc_sample sample, 
     const int64_t elements = g->images * batch_elements(g),
                   per_image = sample.positions > 0 ? sample.positions : g->images * g->out_height * g->out_width;
     const int64_t batches = images * UWC_SHARDS / members * (real * elements + wide * per_image);
-    const int64_t pass = batch * (real * elements + wide * sample.positions) + uwc_recon__outputs_bytes(g);
+    const int64_t pass = batch * (real * elements + wide * sample.positions) + uwc_recon__outputs_bytes(g, sample.positions > 0);
     const int64_t tile = real * (TILE * (g->cols + g->rows + looked) + g->cols + AT_ONCE * UWC_PANEL * WIDE);
     const int64_t panels = (g->cols + UWC_PANEL - 1) / UWC_PANEL, blocks = (g->rows + UWC_SIDE_BLOCK - 1) / UWC_SIDE_BLOCK;
     const int64_t list = (panels + blocks + 2 * members) / members * (g->cols / WIDE + 1) * (int64_t)sizeof(product);

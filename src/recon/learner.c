@@ -60,6 +60,17 @@ static uwc_status open_steps(learner *l) {
     return uwc_recon__adam_open(l->n_edges, &l->step_adam);
 }
 
+/* Rounding that is learned goes into the constants. */
+static uwc_status edit_weights(uwc_graph *quantized) {
+    for (int i = 0; i < quantized->n_nodes; i++) {
+        float *weights;
+        if (uwc_op_is_weighted(quantized->node[i].op.kind)) {
+            UWC_TRY(uwc_graph_edit(quantized, quantized->node[i].in[1], &weights));
+        }
+    }
+    return UWC_OK;
+}
+
 static uwc_status open_learner(uwc_paths *p, const uwc_learning *learning, uwc_weights *const *weights, learner *l) {
     const uwc_graph *unit = p->unit;
     int64_t input = 0;
@@ -67,6 +78,7 @@ static uwc_status open_learner(uwc_paths *p, const uwc_learning *learning, uwc_w
     UWC_TRY(uwc_recon__minibatch_open(p, UWC_LEARN_BATCH, learning->most_kept, &l->batch));
     uwc_recon__minibatch_train_all(&l->batch);
     l->batch.wants_real = learning->drop > 0;
+    UWC_TRY(learning->rounding ? edit_weights(p->quantized) : UWC_OK); /* before the gradient looks at them */
     UWC_TRY(uwc_gradient_create(p->quantized, UWC_LEARN_BATCH, false, &l->gradient));
     UWC_TRY(uwc_calloc(unit->n_outputs, sizeof *l->grad_out, &l->grad_out));
     for (int i = 0; i < unit->n_outputs; i++) {

@@ -137,7 +137,7 @@ static int64_t layer_bytes(const trial *t, const uwc_node *node) {
     geometry_of(t, node, &g);
     if (uwc_recon__is_large(t->options, &g)) {
         const int64_t own = uwc_recon__large_bytes(&g, sample_of(t, &g), layer_batch(t, &g), t->batch, t->members);
-        return 2 * g.rows * g.cols + more(uwc_recon__choose_quantizer_bytes(), own);
+        return more(uwc_recon__choose_quantizer_bytes(), own);
     }
     const int64_t n = g.cols, order = n + 1, weights = g.groups * g.rows * order, own = wide * g.rows * order;
     const int64_t sums = uwc_recon__statistics_bytes(&g);
@@ -146,7 +146,8 @@ static int64_t layer_bytes(const trial *t, const uwc_node *node) {
     }
     int64_t in = uwc_shape_count(t->unit->value[node->in[0]].shape), out = uwc_shape_count(t->unit->value[node->out].shape);
     int64_t rows = t->batch * (real * (in + out) + wide * sample_of(t, &g).positions);
-    int64_t gather = rows + uwc_recon__outputs_bytes(&g) + uwc_recon__scratch_bytes(&g) + PARTIALS * sums;
+    int64_t gather = wide * weights + rows + uwc_recon__outputs_bytes(&g, sample_of(t, &g).positions > 0) + uwc_recon__scratch_bytes(&g) +
+                     PARTIALS * sums;
     int64_t ridge = wide * weights + UWC_FOLDS * sums + uwc_recon__choose_ridge_bytes(g.rows, n);
     int64_t metric = (wide + 2 * real) * n * n, round = 2 * real * n * n + uwc_recon__round_rows_bytes(g.rows, n);
     int64_t solve = wide * weights + sums + 2 * own + more(wide * order * order, more(metric, round));
@@ -192,25 +193,31 @@ static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     int64_t learning;
     UWC_TRY(learning_bytes(t, &learning));
     const int64_t weights = uwc_graph_constant_bytes(t->unit);
-    const bool nearest = t->options->method == UWC_METHOD_NEAREST;
+    const bool nearest = t->options->method == UWC_METHOD_NEAREST, adapts = uwc_recon__adapts(t->unit, t->options);
+    int64_t solved = adapts ? weights : 0, most = 0; /* constants that the quantized path has for itself; they and a layer */
     *out = (uwc_recon_need){.batch = t->batch, .node = -1};
     for (int i = 0; i < t->unit->n_nodes; i++) {
-        const bool weighted = uwc_op_is_weighted(t->unit->node[i].op.kind);
-        const int64_t bytes = weighted ? layer_bytes(t, &t->unit->node[i]) : 0;
-        out->spreads = out->spreads || (weighted && is_spread(t, &t->unit->node[i]));
+        const uwc_node *node = &t->unit->node[i];
+        if (!uwc_op_is_weighted(node->op.kind)) {
+            continue;
+        }
+        const int64_t bytes = layer_bytes(t, node);
+        out->spreads = out->spreads || is_spread(t, node);
         if (bytes > out->layer_bytes) {
             out->layer_bytes = bytes;
             out->node = i;
         }
+        most = more(most, solved + bytes);
+        solved += adapts ? 0 : (int64_t)uwc_tensor_bytes(t->unit->value[node->in[1]].constant);
     }
     int64_t paths = uwc_exec_bytes(t->real) + uwc_exec_bytes(t->quantized) + input_bytes(t);
     int64_t kernels = uwc_exec_kernel_bytes(t->real) + uwc_exec_kernel_bytes(t->quantized);
-    int64_t adapted =
-        uwc_recon__adapts(t->unit, t->options) ? weights + uwc_exec_bytes(t->quantized) + uwc_exec_kernel_bytes(t->quantized) : 0;
+    int64_t adapted = adapts ? weights + uwc_exec_bytes(t->quantized) + uwc_exec_kernel_bytes(t->quantized) : 0;
+    int64_t equalised = uwc_recon__is_equalised(t->unit, t->options) ? weights : 0;
     int64_t own = uwc_recon__learns_layers(t->options->method) ? paths + kernels : 0; /* of a layer's section */
-    int64_t last = nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest);
-    int64_t results = 2 * weights + weights / 2; /* and integers, of two */
-    out->bytes = paths + kernels + adapted + results + more(more(out->layer_bytes, own + learning), last);
+    int64_t last = weights + (nearest ? 0 : weights + uwc_exec_bytes(t->nearest) + uwc_exec_kernel_bytes(t->nearest));
+    int64_t integers = weights / 2; /* of two */
+    out->bytes = paths + kernels + equalised + adapted + integers + more(more(most, weights + own + learning), last);
     return UWC_OK;
 }
 

@@ -9,10 +9,11 @@
 enum { TILE = 1024, PART = 128 }; /* positions whose patches are made at once; positions of one product */
 
 struct uwc_outputs {
-    float *weights; /* [groups*rows, cols] in the order of patches; depthwise layers: [cols, channels] */
-    float *bias;    /* [groups*rows] */
-    float *patches; /* [TILE, cols] */
-    float *rows;    /* [TILE, rows] */
+    const float *weights; /* [groups*rows, cols] in the order of patches; depthwise layers: [cols, channels] */
+    float *ordered;       /* owned: they, where ONNX's order is another */
+    float *bias;          /* [groups*rows] */
+    float *patches;       /* [TILE, cols]; NULL where none were needed so far */
+    float *rows;          /* [TILE, rows] */
 };
 
 void uwc_recon__outputs_destroy(uwc_outputs **out) {
@@ -20,23 +21,33 @@ void uwc_recon__outputs_destroy(uwc_outputs **out) {
     if (o == NULL) {
         return;
     }
-    uwc_free(&o->weights);
+    uwc_free(&o->ordered);
     uwc_free(&o->bias);
     uwc_free(&o->patches);
     uwc_free(&o->rows);
     uwc_free(out);
 }
 
+static bool lie_in_order(const uwc_geometry *g) {
+    return g->kernel[0] * g->kernel[1] == 1 && !uwc_recon__is_depthwise(g);
+}
+
 static uwc_status order_weights(const uwc_geometry *g, const float *weights, uwc_outputs *o) {
     const int64_t rows = g->groups * g->rows;
     uwc_geometry one = *g; /* row by row: all in double would be twice the weights */
     double *ordered;
+    o->weights = weights;
+    if (lie_in_order(g)) {
+        return UWC_OK;
+    }
+    UWC_TRY(uwc_calloc(rows * g->cols, sizeof *o->ordered, &o->ordered));
+    o->weights = o->ordered;
     one.rows = one.groups = 1;
     UWC_TRY(uwc_calloc(g->cols, sizeof *ordered, &ordered));
     for (int64_t r = 0; r < rows; r++) {
         uwc_recon__to_patch_order(&one, weights + r * g->cols, ordered, g->cols);
         for (int64_t c = 0; c < g->cols; c++) {
-            o->weights[uwc_recon__is_depthwise(g) ? c * rows + r : r * g->cols + c] = (float)ordered[c];
+            o->ordered[uwc_recon__is_depthwise(g) ? c * rows + r : r * g->cols + c] = (float)ordered[c];
         }
     }
     uwc_free(&ordered);
@@ -49,9 +60,7 @@ uwc_status uwc_recon__outputs_create(const uwc_geometry *g, const float *weights
     uwc_status st;
     *out = NULL;
     UWC_TRY(uwc_calloc(1, sizeof *o, &o));
-    UWC_TRY_GOTO(st, uwc_calloc(rows * g->cols, sizeof *o->weights, &o->weights), fail);
     UWC_TRY_GOTO(st, uwc_calloc(rows, sizeof *o->bias, &o->bias), fail);
-    UWC_TRY_GOTO(st, uwc_calloc(TILE * g->cols, sizeof *o->patches, &o->patches), fail);
     UWC_TRY_GOTO(st, uwc_calloc(TILE * g->rows, sizeof *o->rows, &o->rows), fail);
     UWC_TRY_GOTO(st, order_weights(g, weights, o), fail);
     if (bias != NULL) {
@@ -64,9 +73,10 @@ fail:
     return st;
 }
 
-int64_t uwc_recon__outputs_bytes(const uwc_geometry *g) {
-    const int64_t rows = g->groups * g->rows;
-    return (int64_t)sizeof(float) * (rows * (g->cols + 1) + TILE * (g->cols + g->rows));
+int64_t uwc_recon__outputs_bytes(const uwc_geometry *g, bool listed) {
+    const int64_t rows = g->groups * g->rows, ordered = lie_in_order(g) ? 0 : rows * g->cols;
+    const int64_t patches = listed || !g->direct ? TILE * g->cols : 0;
+    return (int64_t)sizeof(float) * (ordered + rows + patches + TILE * g->rows);
 }
 
 /* y += w x, element by element. */
@@ -95,6 +105,9 @@ static void depthwise_outputs(const uwc_outputs *o, const uwc_geometry *g, const
 static uwc_status tile_outputs(uwc_outputs *o, const uwc_geometry *g, const float *x, int64_t group, int64_t first, int64_t count,
                                const int64_t *position, float *y) {
     const bool in_place = g->direct && position == NULL;
+    if (!in_place && o->patches == NULL) {
+        UWC_TRY(uwc_calloc(TILE * g->cols, sizeof *o->patches, &o->patches));
+    }
     const float *patches = in_place ? x + first * g->channels : o->patches, *weights = o->weights + group * g->rows * g->cols;
     const int64_t parts = (count + PART - 1) / PART, stride = g->groups * g->rows;
     int64_t failed = 0;

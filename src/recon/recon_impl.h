@@ -94,10 +94,11 @@ void uwc_recon__memo_put(uwc_memo *memo, uint64_t key, int64_t bytes, uwc_kept *
 
 typedef struct uwc_outputs uwc_outputs;
 
-/* For a layer with weights [groups*rows, cols] in ONNX's order and a bias (NULL: none), both borrowed while this runs only. */
+/* For a layer with weights [groups*rows, cols] in ONNX's order, borrowed, and a bias (NULL: none), copied. */
 uwc_status uwc_recon__outputs_create(const uwc_geometry *geometry, const float *weights, const float *bias, uwc_outputs **out) UWC_MUST_USE;
 void uwc_recon__outputs_destroy(uwc_outputs **outputs);
-int64_t uwc_recon__outputs_bytes(const uwc_geometry *geometry);
+/* With positions that are listed, or all. */
+int64_t uwc_recon__outputs_bytes(const uwc_geometry *geometry, bool listed);
 /* y [positions, groups*rows] at the `count` listed positions, or at all (NULL), from the layer's input x. */
 uwc_status uwc_recon__outputs_run(uwc_outputs *outputs, const uwc_geometry *geometry, const float *x, const int64_t *position,
                                   int64_t count, float *y) UWC_MUST_USE;
@@ -243,7 +244,8 @@ uwc_status uwc_recon__paths_run(uwc_paths *paths, uwc_exec *exec, bool quantized
                                 const uwc_tensor **fetched) UWC_MUST_USE;
 /* Images of a unit that are looked at for ranges, steps and errors, over all shards. */
 enum { UWC_LOOK_IMAGES = 128 };
-/* Stretches channels of quantized activations inside the unit where that costs the weights nothing. */
+/* Whether, and how: channels of quantized activations inside the unit are stretched where that costs the weights nothing. */
+bool uwc_recon__is_equalised(const uwc_graph *unit, const uwc_recon_options *options);
 uwc_status uwc_recon__equalise(uwc_paths *paths) UWC_MUST_USE;
 /* Sums over the team, if there is one. */
 uwc_status uwc_recon__combine(const uwc_stream *stream, double *sum, int64_t count) UWC_MUST_USE;

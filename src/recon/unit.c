@@ -94,7 +94,7 @@ uwc_status uwc_recon_unit(const uwc_graph *unit, const uwc_recon_options *option
     uwc_status st;
     UWC_TRY_GOTO(st, uwc_calloc(1, sizeof *result, &result), done);
     UWC_TRY_GOTO(st, uwc_recon__paths_open(unit, options, stream, &paths), done);
-    if (options->equalise && options->method != UWC_METHOD_NEAREST) {
+    if (uwc_recon__is_equalised(unit, options)) {
         UWC_TRY_GOTO(st, uwc_recon__equalise(&paths), done);
     }
     UWC_TRY_GOTO(st, solve_nodes(&paths, options, result), done);

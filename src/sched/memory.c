@@ -57,7 +57,7 @@ static uwc_status measure_member(const uwc_plan *plan, const uwc_settings *setti
     for (options.batch_bytes = BATCH_BYTES;; options.batch_bytes /= 2) {
         uwc_recon_need recon;
         UWC_TRY(uwc_recon_memory(graph, &options, plan->images, need->members, &recon));
-        need->bytes = BASE_BYTES + uwc_graph_constant_bytes(plan->graph) + uwc_graph_constant_bytes(graph) + recon.bytes;
+        need->bytes = BASE_BYTES + uwc_graph_constant_bytes(plan->graph) + recon.bytes; /* whose constants are the network's */
         need->batch_bytes = options.batch_bytes;
         need->batch = recon.batch;
         need->layer = recon.node < 0 ? -1 : uwc_graph_find_node(plan->graph, graph->node[recon.node].name);

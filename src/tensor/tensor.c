@@ -13,15 +13,16 @@ uwc_status uwc_tensor_create(uwc_dtype dtype, uwc_shape shape, uwc_layout layout
               uwc_shape_print(shape, text));
     uwc_tensor *tensor;
     UWC_TRY(uwc_calloc(1, sizeof *tensor, &tensor));
-    uwc_status st = uwc_calloc(uwc_shape_count(shape), uwc_dtype_bytes(dtype), &tensor->data);
+    *tensor = (uwc_tensor){.dtype = dtype, .layout = layout, .shape = shape, .owned = true};
+    uwc_status st = uwc_calloc(1, sizeof *tensor->holders, &tensor->holders);
+    if (st == UWC_OK) {
+        *tensor->holders = 1;
+        st = uwc_calloc(uwc_shape_count(shape), uwc_dtype_bytes(dtype), &tensor->data);
+    }
     if (st != UWC_OK) {
-        uwc_free(&tensor);
+        uwc_tensor_destroy(&tensor);
         return st;
     }
-    tensor->dtype = dtype;
-    tensor->layout = layout;
-    tensor->shape = shape;
-    tensor->owned = true;
     *out = tensor;
     return UWC_OK;
 }
@@ -33,6 +34,36 @@ uwc_status uwc_tensor_activation(uwc_shape shape, uwc_tensor **out) {
 uwc_status uwc_tensor_copy(const uwc_tensor *tensor, uwc_tensor **out) {
     UWC_TRY(uwc_tensor_create(tensor->dtype, tensor->shape, tensor->layout, out));
     memcpy((*out)->data, tensor->data, uwc_tensor_bytes(tensor));
+    return UWC_OK;
+}
+
+uwc_status uwc_tensor_share(const uwc_tensor *tensor, uwc_tensor **out) {
+    if (!tensor->owned) {
+        return uwc_tensor_copy(tensor, out);
+    }
+    UWC_TRY(uwc_calloc(1, sizeof **out, out));
+    **out = *tensor;
+    __atomic_add_fetch(tensor->holders, 1, __ATOMIC_RELAXED);
+    return UWC_OK;
+}
+
+/* Frees the data with its last owner. */
+static void let_go(uwc_tensor *tensor) {
+    if (tensor->owned && tensor->holders != NULL && __atomic_sub_fetch(tensor->holders, 1, __ATOMIC_ACQ_REL) == 0) {
+        uwc_free(&tensor->data);
+        uwc_free(&tensor->holders);
+    }
+}
+
+uwc_status uwc_tensor_part(uwc_tensor *tensor) {
+    if (!tensor->owned || __atomic_load_n(tensor->holders, __ATOMIC_ACQUIRE) == 1) {
+        return UWC_OK;
+    }
+    uwc_tensor *copy;
+    UWC_TRY(uwc_tensor_copy(tensor, &copy));
+    let_go(tensor);
+    *tensor = *copy;
+    uwc_free(&copy);
     return UWC_OK;
 }
 
@@ -49,9 +80,7 @@ void uwc_tensor_destroy(uwc_tensor **tensor) {
     if (*tensor == NULL) {
         return;
     }
-    if ((*tensor)->owned) {
-        uwc_free(&(*tensor)->data);
-    }
+    let_go(*tensor);
     uwc_free(tensor);
 }
 

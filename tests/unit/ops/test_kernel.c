@@ -93,6 +93,7 @@ static void kernels_keep_their_constants(void **state) {
         build(&own, 1);
         assert_int_equal(make_kernel(&own, (uwc_backend)backend, &kernel), UWC_OK);
         uwc_tensor *before = run_kernel(&own, kernel);
+        assert_int_equal(uwc_tensor_part(own.tensor[1]), UWC_OK);
         fill(own.tensor[1], 2, 0);
         uwc_tensor *after = run_kernel(&own, kernel);
         assert_same_bytes(before, after);

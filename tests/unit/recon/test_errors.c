@@ -54,9 +54,11 @@ static void measure(const uwc_graph *unit, field *images, uwc_method method, uwc
     must(uwc_recon__paths_open(unit, &options, &stream, &paths));
     for (int i = 0; i < unit->n_nodes; i++) {
         if (uwc_op_is_weighted(unit->node[i].op.kind)) {
-            uwc_tensor *w = paths.quantized->value[unit->node[i].in[1]].constant;
-            for (int64_t k = 0; k < uwc_shape_count(w->shape); k++) {
-                w->f32[k] = 0.25f * rintf(w->f32[k] / 0.25f);
+            const int w = unit->node[i].in[1];
+            float *weights;
+            must(uwc_graph_edit(paths.quantized, w, &weights));
+            for (int64_t k = 0; k < uwc_shape_count(unit->value[w].shape); k++) {
+                weights[k] = 0.25f * rintf(weights[k] / 0.25f);
             }
         }
     }
@@ -82,8 +84,10 @@ static void errors_are_those_of_plain_loops(void **state) {
         for (int i = 0; i < unit->n_nodes; i++) {
             uwc_weights *weights;
             if (uwc_op_is_weighted(unit->node[i].op.kind)) {
+                float *rounded;
+                must(uwc_graph_edit(nearest, unit->node[i].in[1], &rounded));
                 must(uwc_recon__nearest_node(unit, i, &weights));
-                uwc_weights_dequantize(weights, nearest->value[unit->node[i].in[1]].constant->f32);
+                uwc_weights_dequantize(weights, rounded);
                 uwc_weights_destroy(&weights);
             }
         }

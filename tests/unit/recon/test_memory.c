@@ -33,6 +33,13 @@ static uwc_graph *wide_layer(void) {
     return finished_unit(graph, put_conv(graph, "c", x, (conv_form){128, 16, 3, .pad = 1}));
 }
 
+/* A layer with 1,024 inputs and 16,384 outputs: its weights decide. */
+static uwc_graph *many_outputs(void) {
+    uwc_graph *graph = new_graph();
+    int x = put_input(graph, "x", uwc_shape_2d(1, 1024));
+    return finished_unit(graph, put_linear(graph, "c", x, 1024, 16384));
+}
+
 static int64_t peak(void) {
     struct rusage usage;
     assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
@@ -95,6 +102,11 @@ static void estimate_holds(uwc_graph *unit, int64_t batch_bytes, uwc_adapt_optio
 static void matrices_are_counted(void **state) {
     (void)state;
     estimate_holds(wide_layer(), 1 << 20, (uwc_adapt_options){0});
+}
+
+static void weights_are_counted(void **state) {
+    (void)state;
+    estimate_holds(many_outputs(), 1 << 20, (uwc_adapt_options){0});
 }
 
 static void activations_are_counted(void **state) {
@@ -173,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(matrices_are_counted),
+        cmocka_unit_test(weights_are_counted),
         cmocka_unit_test(activations_are_counted),
         cmocka_unit_test(descent_is_counted),
 #endif

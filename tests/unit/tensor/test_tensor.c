@@ -68,6 +68,40 @@ static void test_given_copy_expect_own_memory(void **state) {
     uwc_tensor_destroy(&b);
 }
 
+static void test_given_shared_data_expect_one_copy_until_it_is_parted(void **state) {
+    (void)state;
+    uwc_tensor *a = make(uwc_shape_2d(3, 4), UWC_PLAIN), *b, *c;
+    expect_ok(uwc_tensor_share(a, &b));
+    expect_ok(uwc_tensor_share(b, &c));
+    assert_ptr_equal(a->data, b->data);
+    assert_ptr_equal(a->data, c->data);
+    expect_ok(uwc_tensor_part(b));
+    assert_ptr_not_equal(a->data, b->data);
+    assert_memory_equal(a->data, b->data, uwc_tensor_bytes(a));
+    b->f32[5] = -1;
+    assert_true(a->f32[5] == 5 && c->f32[5] == 5);
+    uwc_tensor_destroy(&a);
+    const void *last = c->data;
+    expect_ok(uwc_tensor_part(c));
+    assert_ptr_equal(c->data, last); /* nobody else is left */
+    assert_true(c->f32[11] == 11);
+    uwc_tensor_destroy(&b);
+    uwc_tensor_destroy(&c);
+}
+
+static void test_given_view_expect_share_with_own_memory(void **state) {
+    (void)state;
+    float mine[3] = {1, 2, 3};
+    uwc_tensor view = uwc_tensor_view(UWC_F32, uwc_shape_1d(3), UWC_PLAIN, mine), *share;
+    expect_ok(uwc_tensor_share(&view, &share));
+    assert_ptr_not_equal(share->data, mine);
+    mine[1] = 0;
+    assert_true(share->owned && share->f32[1] == 2);
+    expect_ok(uwc_tensor_part(&view));
+    assert_ptr_equal(view.data, mine);
+    uwc_tensor_destroy(&share);
+}
+
 static void test_given_images_expect_view_of_them(void **state) {
     (void)state;
     uwc_tensor *a = make(uwc_shape_4d(4, 3, 2, 2), UWC_CHANNELS_LAST);
@@ -141,10 +175,16 @@ static void test_given_nan_or_infinity_expect_its_place(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_given_types_expect_zeroed_owned_memory),     cmocka_unit_test(test_given_impossible_tensors_expect_errors),
-        cmocka_unit_test(test_given_activation_expect_layout_of_the_rule), cmocka_unit_test(test_given_copy_expect_own_memory),
-        cmocka_unit_test(test_given_images_expect_view_of_them),           cmocka_unit_test(test_given_layouts_expect_elements_moved),
-        cmocka_unit_test(test_given_unlike_tensors_expect_no_conversion),  cmocka_unit_test(test_given_nan_or_infinity_expect_its_place),
+        cmocka_unit_test(test_given_types_expect_zeroed_owned_memory),
+        cmocka_unit_test(test_given_impossible_tensors_expect_errors),
+        cmocka_unit_test(test_given_activation_expect_layout_of_the_rule),
+        cmocka_unit_test(test_given_copy_expect_own_memory),
+        cmocka_unit_test(test_given_shared_data_expect_one_copy_until_it_is_parted),
+        cmocka_unit_test(test_given_view_expect_share_with_own_memory),
+        cmocka_unit_test(test_given_images_expect_view_of_them),
+        cmocka_unit_test(test_given_layouts_expect_elements_moved),
+        cmocka_unit_test(test_given_unlike_tensors_expect_no_conversion),
+        cmocka_unit_test(test_given_nan_or_infinity_expect_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
