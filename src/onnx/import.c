@@ -21,6 +21,7 @@ bool uwc_onnx__is_constant(const uwc_onnx__entry *entry) {
 static uwc_status load(uwc_onnx__import *im, uwc_onnx__entry *entry) {
     if (entry->state == UWC_ONNX__INITIALIZER) {
         UWC_TRY(uwc_onnx__tensor_read(entry->initializer, im->folder, &entry->constant));
+        uwc_onnx__tensor_drop(entry->initializer);
         entry->state = UWC_ONNX__CONSTANT;
         if (entry->initializer->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
             im->budget += UWC_ONNX__COPIES * (int64_t)uwc_tensor_bytes(entry->constant);

@@ -1,6 +1,7 @@
 /* TensorProto to tensor. The product of the dimensions must match the bytes that are there before anything is allocated. */
 #include "onnx_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw data of ONNX is little-endian and is copied as it lies");
@@ -192,4 +193,9 @@ uwc_status uwc_onnx__tensor_read(const Onnx__TensorProto *proto, const char *fol
         st = external ? read_external(proto, e, folder, shape, out) : read_inline(proto, e, shape, out);
     }
     return uwc_error_note(st, "tensor %s", name);
+}
+
+void uwc_onnx__tensor_drop(Onnx__TensorProto *proto) {
+    free(proto->raw_data.data);
+    proto->raw_data = (ProtobufCBinaryData){.len = 0};
 }

@@ -35,7 +35,7 @@ static uwc_onnx__entry *find_or_add(uwc_onnx__names *names, const char *name) {
 
 static uwc_status add_initializers(uwc_onnx__names *names, const Onnx__GraphProto *file) {
     for (size_t i = 0; i < file->n_initializer; i++) {
-        const Onnx__TensorProto *tensor = file->initializer[i];
+        Onnx__TensorProto *tensor = file->initializer[i];
         UWC_CHECK(tensor->name != NULL && tensor->name[0] != '\0', UWC_E_FORMAT, "initializer %zu has no name", i);
         uwc_onnx__entry *entry = find_or_add(names, tensor->name);
         UWC_CHECK(!entry->defined, UWC_E_FORMAT, "two initializers are named %s", tensor->name);

@@ -33,9 +33,9 @@ typedef struct uwc_onnx__lattice {
 typedef struct uwc_onnx__entry {
     const char *name; /* borrowed from the file */
     uwc_onnx__state state;
-    const Onnx__TensorProto *initializer;
-    int producer;          /* node of the file, or -1 */
-    int reader, n_readers; /* last node of the file that reads it (-1: the graph's outputs), and how many reads there are */
+    Onnx__TensorProto *initializer; /* its bytes go when it is read: a network would lie in memory twice */
+    int producer;                   /* node of the file, or -1 */
+    int reader, n_readers;          /* last node of the file that reads it (-1: the graph's outputs), and how many reads there are */
     bool defined;
     bool is_input, is_output;   /* of the graph */
     uwc_tensor *constant;       /* owned */
@@ -137,6 +137,8 @@ uwc_status uwc_onnx__value_shape(const uwc_onnx__import *im, const uwc_onnx__nod
 
 /* float16, bfloat16 and double become float32. Errors: FORMAT, SHAPE, UNSUPPORTED, NOTFOUND, IO, with the tensor's name. */
 uwc_status uwc_onnx__tensor_read(const Onnx__TensorProto *proto, const char *folder, uwc_tensor **out) UWC_MUST_USE;
+/* Frees the bytes of a tensor that was read. */
+void uwc_onnx__tensor_drop(Onnx__TensorProto *proto);
 /* Bytes of a tensor that lie in a file beside the model; owned by the caller. */
 uwc_status uwc_onnx__external_read(const Onnx__TensorProto *proto, const char *folder, size_t bytes, uint8_t **out) UWC_MUST_USE;
 

@@ -45,7 +45,7 @@ static uwc_status measure_network(uwc_plan *plan) {
     UWC_TRY(pass_bytes(plan, false, plan->boundary, plan->n_boundary, &capture));
     UWC_TRY(pass_bytes(plan, false, &logits, 1, &real));
     UWC_TRY(pass_bytes(plan, true, &logits, 1, &quantized));
-    plan->memory.plan = BASE_BYTES + 4 * weights; /* the file, its message, two graphs */
+    plan->memory.plan = BASE_BYTES + 3 * weights; /* the file, its message, the largest constant of the graph that is made of it */
     plan->memory.capture = BASE_BYTES + weights + input + capture;
     plan->memory.evaluate = BASE_BYTES + 2 * weights + input + real + quantized + weights / 2; /* and the file with integers */
     return UWC_OK;
