@@ -123,6 +123,7 @@ typedef struct uwc_recon_need {
     int64_t bytes, batch; /* images per batch */
     int node;             /* index of the layer that needs most beside the paths through the unit, -1: no layers */
     int64_t layer_bytes;  /* of that layer */
+    int64_t could_spread; /* its inputs, if it could be spread over a team and is not; else 0 */
     bool spreads;         /* a layer is spread over the team: each member has less of it, the more there are */
 } uwc_recon_need;
 

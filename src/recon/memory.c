@@ -189,6 +189,15 @@ static bool is_spread(const trial *t, const uwc_node *node) {
     return uwc_recon__is_large(t->options, &g);
 }
 
+/* Inputs of a layer that a lower limit would spread. */
+static int64_t could_spread(const trial *t, const uwc_node *node) {
+    uwc_recon_options lower = *t->options;
+    uwc_geometry g;
+    geometry_of(t, node, &g);
+    lower.distribute_above = g.cols - 1;
+    return uwc_recon__is_large(&lower, &g) && !is_spread(t, node) ? g.cols : 0;
+}
+
 static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
     int64_t learning;
     UWC_TRY(learning_bytes(t, &learning));
@@ -205,6 +214,7 @@ static uwc_status add_bytes(const trial *t, uwc_recon_need *out) {
         out->spreads = out->spreads || is_spread(t, node);
         if (bytes > out->layer_bytes) {
             out->layer_bytes = bytes;
+            out->could_spread = could_spread(t, node);
             out->node = i;
         }
         most = more(most, solved + bytes);

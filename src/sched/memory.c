@@ -62,6 +62,7 @@ static uwc_status measure_member(const uwc_plan *plan, const uwc_settings *setti
         need->batch = recon.batch;
         need->layer = recon.node < 0 ? -1 : uwc_graph_find_node(plan->graph, graph->node[recon.node].name);
         need->layer_bytes = recon.layer_bytes;
+        need->could_spread = recon.could_spread;
         need->spreads = recon.spreads;
         if (need->bytes <= settings->memory_limit || need->batch == 1) {
             return UWC_OK;
@@ -107,10 +108,15 @@ uwc_status uwc_sched__check_memory(const uwc_plan *plan, int64_t limit) {
     } phase[] = {{"plan", plan->memory.plan}, {"capture", plan->memory.capture}, {"evaluate", plan->memory.evaluate}};
     for (int u = 0; u < plan->partition->n_units; u++) {
         const uwc_unit_need *need = &plan->memory.unit[u];
+        char advice[96] = "";
+        if (need->could_spread > 0) {
+            snprintf(advice, sizeof advice, "; run.distribute_above: %lld spreads this layer over a team",
+                     (long long)need->could_spread - 1);
+        }
         UWC_CHECK(need->bytes <= limit, UWC_E_CONFIG,
-                  "unit %s needs %lld bytes of memory with one image at a time, %lld of them for layer %s; run.memory_limit allows %lld",
+                  "unit %s needs %lld bytes of memory with one image at a time, %lld of them for layer %s; run.memory_limit allows %lld%s",
                   plan->partition->unit[u].name, (long long)need->bytes, (long long)need->layer_bytes,
-                  need->layer < 0 ? "-" : plan->graph->node[need->layer].name, (long long)limit);
+                  need->layer < 0 ? "-" : plan->graph->node[need->layer].name, (long long)limit, advice);
     }
     for (size_t i = 0; i < sizeof phase / sizeof phase[0]; i++) {
         UWC_CHECK(phase[i].bytes <= limit, UWC_E_CONFIG, "the phase %s needs %lld bytes of memory; run.memory_limit allows %lld",

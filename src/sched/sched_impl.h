@@ -74,6 +74,7 @@ typedef struct uwc_unit_need {
     int64_t batch, batch_bytes; /* images per batch, and as uwc_recon_options has it */
     int layer;                  /* node that needs most, -1: none */
     int64_t layer_bytes;        /* beside what the unit needs anyway */
+    int64_t could_spread;       /* as uwc_recon_need has it */
     int members;                /* of the smallest team whose members have room for it, 1: no team is needed */
     bool spreads;               /* a layer is spread over the team */
 } uwc_unit_need;

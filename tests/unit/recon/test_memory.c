@@ -132,6 +132,7 @@ static void very_wide_layers_are_named(void **state) {
     must(uwc_recon_memory(unit, &options, 256, 1, &need));
     const int64_t matrix = INT64_C(25089) * 25089 * 8;
     assert_string_equal(unit->node[need.node].name, "wide");
+    assert_int_equal(need.could_spread, 25088);
     assert_true(need.layer_bytes > 6 * matrix && need.bytes > need.layer_bytes && need.bytes < 7 * matrix);
     options.method = UWC_METHOD_NEAREST; /* has no statistics */
     must(uwc_recon_memory(unit, &options, 256, 1, &need));
@@ -152,6 +153,7 @@ static void very_wide_layers_are_shared_by_a_team(void **state) {
     for (int members = 1; members <= UWC_SHARDS; members *= 2) {
         uwc_recon_need need;
         must(uwc_recon_memory(unit, &options, 256, members, &need));
+        assert_int_equal(need.could_spread, 0);
         assert_true(need.layer_bytes > matrix / members);
         assert_true(need.layer_bytes < matrix / members + panel + (200 << 20)); /* a panel more, one on its way, tiles and rows */
         assert_true(need.layer_bytes < before);
