@@ -185,11 +185,13 @@ uwc_status uwc_recon__solve_large(uwc_paths *p, int index, const uwc_recon_optio
     UWC_TRY_GOTO(st, uwc_recon__large_open(&g, options, p->stream, &large), done);
     UWC_TRY_GOTO(st, uwc_recon__aim(p->unit, index, options->target, &aim), done);
     UWC_TRY_GOTO(st, uwc_recon__large_gather(&large, p, index, &aim, &part), done);
-    if (!inputs_are_zero(&large)) { /* else nearest rounding stays */
-        UWC_TRY_GOTO(st, uwc_recon__large_retarget(&large, part), done);
-        UWC_TRY_GOTO(st, uwc_recon__large_factor(&large, options->damp), done);
-        st = uwc_recon__large_round(&large, node->weight_asymmetric, weights, bias);
+    if (inputs_are_zero(&large)) {
+        st = uwc_recon_nearest(uwc_recon__source(p)->value[node->in[1]].constant->f32, g.cols, node->weight_asymmetric, weights);
+        goto done;
     }
+    UWC_TRY_GOTO(st, uwc_recon__large_retarget(&large, part), done);
+    UWC_TRY_GOTO(st, uwc_recon__large_factor(&large, options->damp), done);
+    st = uwc_recon__large_round(&large, node->weight_asymmetric, weights, bias);
 done:
     uwc_recon__aim_clear(&aim);
     uwc_recon__large_close(&large);

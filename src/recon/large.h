@@ -77,7 +77,7 @@ double uwc_recon__large_ridge_best(const uwc_large_ridge *ridge);
 uwc_status uwc_recon__large_round(const uwc_large *large, bool asymmetric, uwc_weights *weights, float *bias) UWC_MUST_USE;
 int64_t uwc_recon__large_round_bytes(int64_t rows, int64_t n, int members);
 
-/* As uwc_recon__solve_node, for such a layer. */
+/* As uwc_recon__solve_node, for such a layer; what `weights` holds before does not matter. */
 uwc_status uwc_recon__solve_large(uwc_paths *paths, int node, const uwc_recon_options *options, uwc_weights *weights,
                                   float *bias) UWC_MUST_USE;
 /* Of a member's working memory, beside the paths. */

@@ -1,7 +1,17 @@
 /* Reconstruction of one Basic-Unit, layer by layer in the order of the data flow (docs/method.md). */
-#include "recon_impl.h"
+#include "large.h"
 
 #include <string.h>
+
+/* Nearest rounding, unless the layer is so wide that this alone takes long: then what solves it makes all of them. */
+static uwc_status begin_weights(const uwc_paths *p, int index, const uwc_recon_options *options, uwc_weights **out) {
+    const uwc_node *node = &p->unit->node[index];
+    const uwc_value *value = p->unit->value;
+    uwc_geometry g;
+    uwc_recon__geometry(&node->op, value[node->in[0]].shape, value[node->in[1]].shape, value[node->out].shape, &g);
+    return uwc_recon__is_large(options, &g) ? uwc_weights_create(node->weight_bits, g.rows, g.cols, out)
+                                            : uwc_recon__nearest_node(uwc_recon__source(p), index, out);
+}
 
 static uwc_status solve_node(uwc_paths *p, int index, const uwc_recon_options *options, uwc_layer_result *out) {
     const uwc_node *node = &p->unit->node[index];
@@ -11,7 +21,7 @@ static uwc_status solve_node(uwc_paths *p, int index, const uwc_recon_options *o
     UWC_CHECK(p->unit->value[node->in[0]].shape.rank != 4 || node->op.kind == UWC_OP_CONV, UWC_E_UNSUPPORTED,
               "a matrix product over four dimensions");
     UWC_TRY_GOTO(st, uwc_strdup(node->name, &out->node), done);
-    UWC_TRY_GOTO(st, uwc_recon__nearest_node(uwc_recon__source(p), index, &weights), done);
+    UWC_TRY_GOTO(st, begin_weights(p, index, options, &weights), done);
     UWC_TRY_GOTO(st, uwc_calloc(weights->rows, sizeof *bias, &bias), done);
     if (node->n_in == 3) {
         memcpy(bias, uwc_recon__source(p)->value[node->in[2]].constant->f32, (size_t)weights->rows * sizeof *bias);

@@ -1,6 +1,6 @@
 /* What a reconstruction costs, from shapes alone, in multiply-adds of a forward pass. How much slower than those the other operations are
  * was measured on units of ResNet-20 and MobileNetV2 (docs/scaling.md). */
-#include "recon_impl.h"
+#include "large.h"
 
 /* Multiply-adds of a forward pass that ... */
 #define VALUE 34.0         /* a value that a layer puts out takes: it is written, activated, quantized, read */
@@ -39,6 +39,16 @@ static void add_solution(const reckoning *r, const uwc_geometry *g) {
     r->work->alone += groups * (DOUBLE * FACTORISATIONS * n * n * n + ROUNDING * rows * n * n);
 }
 
+/* Of a layer that is spread over the members, each of which has a part of the matrix and of the rows: a factorisation for the solution, one
+ * for the metric, one for each candidate but the one that keeps the weights. Rows of patches and targets, and panels of the factors, go
+ * from member to member. */
+static void add_spread_solution(const reckoning *r, const uwc_geometry *g, double positions) {
+    const double n = (double)g->cols, rows = (double)g->rows;
+    const double factors = r->options->ridge > 0 ? 2 : 2 + UWC_LARGE_RIDGES - 1;
+    r->work->shared += DOUBLE * (factors * n * n * n / 6 + rows * n * n) + ROUNDING * rows * n * n;
+    r->work->exchange += NUMBER * (positions * (n + rows) + factors * n * n / 2);
+}
+
 static void add_closed_form(const reckoning *r, const uwc_geometry *g) {
     const double all = (double)(g->images * g->out_height * g->out_width), n = (double)g->cols, rows = (double)g->rows;
     const uwc_sample sample = uwc_recon__sample(r->options->positions, (int64_t)r->images, (int64_t)all);
@@ -46,8 +56,12 @@ static void add_closed_form(const reckoning *r, const uwc_geometry *g) {
     const double sums = images * positions * (double)g->groups * (n * n / 2 + n * rows);
     const double target = images * positions * (double)g->groups * n * rows;
     r->work->shared += STATISTICS * sums + target + 2 * images * r->pass;
-    r->work->exchange += NUMBER * UWC_FOLDS * (double)g->groups * (n + 1) * (n / 2 + 1 + rows);
-    add_solution(r, g);
+    if (uwc_recon__is_large(r->options, g)) {
+        add_spread_solution(r, g, images * positions);
+    } else {
+        r->work->exchange += NUMBER * UWC_FOLDS * (double)g->groups * (n + 1) * (n / 2 + 1 + rows);
+        add_solution(r, g);
+    }
 }
 
 /* Members share what adapting takes; learning the rounding is every member's own. */

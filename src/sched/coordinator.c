@@ -7,6 +7,7 @@
 typedef struct uwc_coordinator {
     const uwc_chains *chains;
     double start, *spent; /* [chains] seconds of this session on their units */
+    uwc_unit_cost *cost;  /* [total] */
     double work_done;     /* of this session */
     double rate;          /* seconds per multiply-add of the slowest unit so far, 0: none yet */
     int total;            /* tasks */
@@ -19,10 +20,9 @@ static uwc_run *run_of(const coordinator *c, int task, int *unit) {
     return c->chains->run[uwc_sched__chain_of(c->chains, task, unit)];
 }
 
+/* Multiply-adds of a rank alone. */
 static double work_of(const coordinator *c, int task) {
-    int unit;
-    const uwc_run *run = run_of(c, task, &unit);
-    return run->plan->partition->unit[unit].work * (double)run->plan->images;
+    return uwc_sched__team_cost(&c->cost[task], 1);
 }
 
 /* "block1"; where there are several chains "3/12 block1". */
@@ -92,10 +92,10 @@ static uwc_status record_unit(const coordinator *c, int chain, int unit, const u
     return uwc_sched__record(c->chains->run[chain], event);
 }
 
-static void learn_rate(coordinator *c, int task, double seconds) {
-    double work = work_of(c, task);
-    c->work_done += work;
-    c->rate = work > 0 && seconds / work > c->rate ? seconds / work : c->rate;
+static void learn_rate(coordinator *c, int task, const uwc_outcome *outcome) {
+    const double work = uwc_sched__team_cost(&c->cost[task], outcome->members > 1 ? outcome->members : 1);
+    c->work_done += work_of(c, task);
+    c->rate = work > 0 && outcome->seconds / work > c->rate ? outcome->seconds / work : c->rate;
 }
 
 static uwc_status publish(void *self, int task, const uwc_outcome *outcome) {
@@ -113,7 +113,7 @@ static uwc_status publish(void *self, int task, const uwc_outcome *outcome) {
         st = record_unit(c, chain, unit, outcome);
     }
     if (st == UWC_OK) {
-        learn_rate(c, task, outcome->seconds);
+        learn_rate(c, task, outcome);
         show(c, task, result, outcome->seconds);
     }
     uwc_unit_result_destroy(&result);
@@ -204,13 +204,11 @@ static double limit_of(void *self, int task) {
 
 /* How many ranks may work on a unit together; some units have no room on fewer than so many. */
 static uwc_status share(coordinator *c, const uwc_run *run, int unit, int task) {
-    uwc_unit_cost cost;
     const int size = uwc_comm_size(run->comm), needed = run->plan->memory.unit[unit].members, fixed = run->settings.team;
     UWC_CHECK(needed == 1 || needed < size, UWC_E_CONFIG,
               "unit %s needs a team of %d ranks beside rank 0 to stay within run.memory_limit, there are %d",
               run->plan->partition->unit[unit].name, needed, size - 1);
-    uwc_sched__unit_cost(run->plan, &run->settings, unit, &cost);
-    const int least = fixed > needed ? fixed : needed, worth = uwc_sched__team_most(&cost, UWC_SHARDS);
+    const int least = fixed > needed ? fixed : needed, worth = uwc_sched__team_most(&c->cost[task], UWC_SHARDS);
     uwc_sched__scheduler_team(c->farm.scheduler, task, least, fixed > 0 || worth < least ? least : worth);
     return UWC_OK;
 }
@@ -272,8 +270,12 @@ static uwc_status prepare(coordinator *c) {
     double *work = NULL;
     uwc_status st;
     UWC_TRY(uwc_calloc(c->chains->n, sizeof *c->spent, &c->spent));
+    UWC_TRY(uwc_calloc(c->total, sizeof *c->cost, &c->cost));
     UWC_TRY(uwc_calloc(c->total, sizeof *work, &work));
     for (int t = 0; t < c->total; t++) {
+        int unit;
+        const uwc_run *run = run_of(c, t, &unit);
+        uwc_sched__unit_cost(run->plan, &run->settings, unit, &c->cost[t]);
         work[t] = work_of(c, t);
     }
     st = uwc_sched__scheduler_create(c->total, work, uwc_comm_size(c->farm.hand.comm), &c->farm.scheduler);
@@ -345,6 +347,7 @@ void uwc_sched__coordinator_close(uwc_coordinator **out) {
     if (*out != NULL) {
         uwc_sched__scheduler_destroy(&(*out)->farm.scheduler);
         uwc_free(&(*out)->spent);
+        uwc_free(&(*out)->cost);
         uwc_free(out);
     }
 }

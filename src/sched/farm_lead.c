@@ -259,8 +259,8 @@ static uwc_status keep_house(uwc_farm *farm) {
         farm->housekeeping = now + HOUSEKEEPING;
         check_deadlines(farm, now);
     }
-    for (int r = 1; r < ranks(farm) && now >= farm->pulse; r++) {
-        farm->desk[r].pulses++;
+    for (int r = 1; r < ranks(farm) && now >= farm->pulse; r++) { /* who works does not answer them */
+        farm->desk[r].pulses += uwc_sched__scheduler_worker(farm->scheduler, r) != UWC_WORKER_BUSY;
         UWC_TRY(uwc_sched__tell(farm->hand.comm, r, UWC_MESSAGE_PULSE, 0, 0));
     }
     farm->pulse = now >= farm->pulse ? now + uwc_comm_patience(farm->hand.comm) : farm->pulse;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 enum { TASKS = 200, WAKE = UWC_PAR_TAG_SWAP + UWC_PAR_SWAPS };
+#define SHORT 1.5 /* seconds: a patience that tests wait for */
 #define LONG 20.0 /* seconds: for what comes at once, on a machine with other work */
 
 static uwc_comm *comm; /* one per process: MPI starts once */
@@ -347,6 +348,34 @@ static void given_teams_of_two_expect_both_to_see_the_same(void **state) {
     clear(&f);
 }
 
+/* Five pulses long; the first member has reported before the others have looked up. */
+static uwc_status work_long(field *f, uwc_hand *hand, const uwc_assignment *a) {
+    UWC_TRY(swap_teams(f, hand, a));
+    for (double end = uwc_now() + 5 * SHORT; uwc_now() < end; nap(0.01)) {
+        UWC_TRY(uwc_sched__hand_poll(hand));
+    }
+    nap(a->member > 0 ? SHORT / 3 : 0);
+    return UWC_OK;
+}
+
+static void given_a_team_that_works_for_long_expect_none_of_it_lost(void **state) {
+    (void)state;
+    field f = {.n_tasks = 1, .limit = LONG, .work = work_long};
+    if (uwc_comm_size(comm) < 3) { /* no team without rank 0 */
+        return;
+    }
+    if (leads()) {
+        plan(&f);
+        uwc_sched__scheduler_team(f.scheduler, 0, 2, 2);
+    }
+    assert_int_equal(run(&f, SHORT), UWC_OK);
+    if (leads()) {
+        expect_each_once(&f);
+        assert_int_equal(uwc_comm_lost(comm), 0);
+    }
+    clear(&f);
+}
+
 /* ---- ranks that play dead ------------------------------------------------------------------------------------------------------ */
 
 /* All tasks together take about two seconds of those who are there. */
@@ -491,6 +520,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(given_a_chain_when_tasks_fail_expect_a_second_try_and_no_third),
         cmocka_unit_test(given_a_fatal_failure_expect_the_end_for_all),
         cmocka_unit_test(given_teams_of_two_expect_both_to_see_the_same),
+        cmocka_unit_test(given_a_team_that_works_for_long_expect_none_of_it_lost),
         cmocka_unit_test(given_a_rank_that_sleeps_in_a_task_expect_others_to_do_it_and_the_rank_to_be_found),
         cmocka_unit_test(given_a_late_result_expect_the_task_to_count_once),
         cmocka_unit_test(given_a_member_that_sleeps_expect_other_teams_to_do_its_task),

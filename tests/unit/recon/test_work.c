@@ -41,6 +41,21 @@ static void given_a_ridge_to_choose_when_estimated_expect_its_factorisations_for
     uwc_graph_destroy(&graph);
 }
 
+/* Spread over a team: n^3 / 6 of two factorisations and, where the ridge is chosen, of four candidates; the rows are shared as well. */
+static void given_a_spread_layer_when_estimated_expect_nothing_that_members_repeat(void **state) {
+    (void)state;
+    uwc_graph *graph = linear_unit();
+    uwc_recon_options options = plain;
+    options.distribute_above = IN - 1;
+    const uwc_recon_work work = estimate(graph, &options, IMAGES), whole = estimate(graph, &plain, IMAGES);
+    assert_float_equal(work.alone, 0, 0);
+    assert_float_equal(work.shared - whole.shared, 2.8 * (2 * 1000.0 / 6 + 700) + 30 * 700, 1e-6);
+    assert_float_equal(work.exchange, 800 * (IMAGES * (IN + OUT) + 2 * 50), 1e-6);
+    options.ridge = 0;
+    assert_float_equal(estimate(graph, &options, IMAGES).shared - work.shared, 2.8 * 4 * 1000 / 6, 1e-6);
+    uwc_graph_destroy(&graph);
+}
+
 /* Four passes over the images of every step, which members share, and a search for the step of the input, which they do not. */
 static void given_few_bits_when_estimated_expect_descent(void **state) {
     (void)state;
@@ -88,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(given_a_linear_layer_when_estimated_expect_the_count_by_hand),
         cmocka_unit_test(given_a_ridge_to_choose_when_estimated_expect_its_factorisations_for_four_members),
+        cmocka_unit_test(given_a_spread_layer_when_estimated_expect_nothing_that_members_repeat),
         cmocka_unit_test(given_few_bits_when_estimated_expect_descent),
         cmocka_unit_test(given_a_learning_method_when_estimated_expect_its_iterations_with_every_member),
         cmocka_unit_test(given_more_images_than_are_looked_at_when_estimated_expect_only_passes_to_grow),
